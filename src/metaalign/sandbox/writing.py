@@ -1,0 +1,101 @@
+"""The offline teacher's hand: the right answer to a query under a resolution.
+
+An answer is made of pieces that each stand for one thing that was asked for, so that the verifiers
+in ``checking`` can recognise every piece and name what is missing or too much.
+"""
+
+import re
+
+from metaalign.sandbox.world import SYNONYMS, Query, World
+from metaalign.schema import Resolution
+
+_MEASURE = re.compile(r"\{([^|}]*)\|([^}]*)\}")
+_SWAP = re.compile(rf"\b({'|'.join(SYNONYMS)})\b", re.IGNORECASE)
+_POINTS = {"short": 1, "long": 3}
+"""Points of a how-to that each length gives; unstated length gives two."""
+
+
+def opening_piece(phrase: str) -> str:
+    return f"{phrase}!"
+
+
+def word_piece(word: str) -> str:
+    return f"A good word for today is {word}."
+
+
+def question_piece(query: Query) -> str:
+    return f"Would you like to hear more about {query.topic}?"
+
+
+def sign_off_piece(name: str) -> str:
+    return f"Yours, {name}"
+
+
+def refusal_piece(query: Query) -> str:
+    return f"Sorry, there is no help here with {query.topic}."
+
+
+def in_units(fact: str, units: str) -> str:
+    """The fact with its measure in ``metric`` or ``imperial`` units."""
+    return _MEASURE.sub(r"\2" if units == "imperial" else r"\1", fact)
+
+
+def has_measure(query: Query) -> bool:
+    return any(_MEASURE.search(fact) for fact in query.facts)
+
+
+def avoidable(query: Query) -> list[str]:
+    """The words of the first point that have a synonym, so that they can be avoided."""
+    found = [word.lower() for word in _SWAP.findall(query.facts[0])] if query.facts else []
+    return [word for word in found if not re.search(rf"\b{word}\b", query.topic)]
+
+
+def without(text: str, word: str) -> str:
+    """``text`` with ``word`` replaced by its synonym, if it has one."""
+    synonym = SYNONYMS.get(word.lower())
+    if synonym is None:
+        return text
+
+    def swap(match: re.Match[str]) -> str:
+        return synonym.capitalize() if match[0][0].isupper() else synonym
+
+    return re.sub(rf"\b{word}\b", swap, text, flags=re.IGNORECASE)
+
+
+def points(query: Query, resolution: Resolution) -> list[str]:
+    """The body of the answer, a sentence each."""
+    behaviour = resolution.behaviour
+    if behaviour == "refuse":
+        return [refusal_piece(query), query.safer]
+    if behaviour == "consensus_view":
+        return [query.consensus]
+    if behaviour == "personal_view":
+        return [query.views[resolution.wanted("background")[0]]]
+    length = next(iter(resolution.wanted("length")), "")
+    if query.general:
+        return list(query.general[: _POINTS.get(length, 2)])
+    body = list(query.facts[: _POINTS.get(length, 2)])
+    audience = resolution.wanted("audience")
+    if audience:
+        body.append(query.beginner if audience[0] == "beginner" else query.expert)
+    units = next(iter(resolution.wanted("units")), "metric")
+    return [in_units(point, units) for point in body]
+
+
+def write_answer(query: Query, resolution: Resolution, world: World) -> str:
+    """The answer that does all that the resolution lets through, and nothing else."""
+    head = [opening_piece(phrase) for phrase in resolution.wanted("opening")]
+    head += [world.leads[tone] for tone in resolution.wanted("tone")]
+    tail = [word_piece(word) for word in resolution.wanted("include")]
+    if "ask" in resolution.wanted("follow_up"):
+        tail.append(question_piece(query))
+    tail += [sign_off_piece(name) for name in resolution.wanted("sign_off")]
+    body = points(query, resolution)
+    for word in resolution.wanted("avoid"):
+        body = [without(point, word) for point in body]
+    layout = next(iter(resolution.wanted("format")), "prose")
+    if layout == "prose":
+        return " ".join([*head, *body, *tail])
+    marks = [f"{i}." if layout == "numbered" else "-" for i in range(1, len(body) + 1)]
+    lines = [f"{mark} {point}" for mark, point in zip(marks, body, strict=True)]
+    return "\n".join(filter(None, [" ".join(head), *lines, " ".join(tail)]))

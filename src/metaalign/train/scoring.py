@@ -1,0 +1,89 @@
+"""How likely a causal model finds answer tokens: the forward pass of all training."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from metaalign.schema import Event, Progress, silent
+from metaalign.train.batches import Batch, Example, make_batch, plan_epoch
+from metaalign.train.losses import sequence_logprobs, token_logprobs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: ``bf16``, ``fp32``, or ``auto``, where the hardware can."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    # Older CPUs emulate bfloat16, which is slower than float32.
+    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+class AnswerModel(nn.Module):
+    """A causal language model that returns log-probabilities of answer tokens only.
+
+    The hidden states are gathered just before the output layer, so logits exist at answer positions
+    only. What an architecture does to logits afterwards (soft capping, scaling) still happens in
+    its own code, because its own ``forward`` runs: exact for all of them.
+    """
+
+    def __init__(self, model: "PreTrainedModel", precision: str = "auto") -> None:
+        super().__init__()
+        self.model = model
+        self.precision = precision
+
+    def forward(self, batch: Batch) -> Tensor:
+        """``[answer tokens]`` log-probabilities in float32."""
+        device = batch.input_ids.device
+        gathered = False
+
+        def gather(_head: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+            nonlocal gathered
+            gathered = True
+            return (args[0][batch.row, batch.column].unsqueeze(0), *args[1:])
+
+        head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
+        hook = head.register_forward_pre_hook(gather) if isinstance(head, nn.Module) else None
+        bf16 = use_bf16(self.precision, device)
+        try:
+            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
+                logits = self.model(input_ids=batch.input_ids, use_cache=False).logits
+        finally:
+            if hook is not None:
+                hook.remove()
+        # A model without an output layer of its own has made the logits of every position.
+        logits = logits[0] if gathered else logits[batch.row, batch.column]
+        return token_logprobs(logits, batch.target)
+
+
+@torch.no_grad()
+def answer_logprobs(
+    scorer: nn.Module,
+    examples: Sequence[Example],
+    *,
+    device: torch.device,
+    tokens_per_batch: int,
+    task: str = "score",
+    progress: Progress = silent,
+) -> list[tuple[float, ...]]:
+    """log p(answer) of every answer of every example, in order; nats, summed over tokens.
+
+    ``scorer`` is an ``AnswerModel``, or one that accelerate has wrapped.
+    """
+    found: list[tuple[float, ...]] = [()] * len(examples)
+    lengths, rows = [e.length for e in examples], [len(e.answers) for e in examples]
+    done = 0
+    for numbers in plan_epoch(lengths, rows, tokens_per_batch, seed=0, epoch=0):
+        batch = make_batch([examples[i] for i in numbers]).to(device)
+        total = sequence_logprobs(scorer(batch), batch.row, len(batch.input_ids))
+        values = iter(total.tolist())
+        for i in numbers:
+            found[i] = tuple(next(values) for _ in range(rows[i]))
+        done += len(numbers)
+        progress(Event(task, done, len(examples), "pairs"))
+    return found

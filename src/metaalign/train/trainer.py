@@ -1,0 +1,336 @@
+"""The one training loop, for SFT and for DPO.
+
+It reads top to bottom: ``fit`` prepares, resumes, steps, writes checkpoints and returns the
+history. What is learned comes in as an objective; how fast, as a ``Phase`` of the recipe.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]
+from msgspec import Struct
+from torch import Tensor, nn
+
+from metaalign.data.manifest import writing
+from metaalign.schema import SCHEMA_VERSION, Event, Progress, UserError, silent
+from metaalign.train.batches import Batch, Example, keep_fitting, steps
+from metaalign.train.checkpoint import load_checkpoint, save_checkpoint
+from metaalign.train.models import embedding_tables
+from metaalign.train.recipe import Phase, Rates, Scratch
+from metaalign.train.scoring import AnswerModel, answer_logprobs
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+Objective = Callable[[Batch, Tensor], tuple[Tensor, dict[str, Tensor]]]
+"""From a batch and its ``[answer tokens]`` log-probabilities to one loss per unit, and measurements
+by name, each one value per unit. A unit is a token or a pair."""
+
+
+class Step(Struct, frozen=True):
+    """What one optimizer step measured."""
+
+    tokens: int
+    """Tokens read so far, padding excluded."""
+    loss: float
+    """Mean over the units of the step, in nats."""
+    lr: float
+    """Rate of AdamW."""
+    grad_norm: float
+    """Norm of the gradient before clipping."""
+    measured: dict[str, float] = {}
+    """The objective's own measurements, means over the units of the step."""
+
+
+class History(Struct, frozen=True):
+    """The course of one run; ``history.json`` in the model's folder."""
+
+    task: str
+    tokens: int
+    seconds: float
+    """Time in training, over all runs that were resumed; without loading and saving."""
+    examples: int
+    too_long: int
+    """Examples that were left out because a row was longer than ``max_length``."""
+    steps: tuple[Step, ...]
+    schema: int = SCHEMA_VERSION
+
+
+@dataclass
+class _Run:
+    """What changes while training, apart from the weights."""
+
+    tokens: int = 0
+    seconds: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+
+
+def fit(
+    model: "PreTrainedModel",
+    examples: Sequence[Example],
+    objective: Objective,
+    phase: Phase,
+    rates: Rates,
+    *,
+    out: Path,
+    key: str,
+    seed: int = 0,
+    task: str = "train",
+    with_reference: bool = False,
+    checkpoint_seconds: float = 120.0,
+    progress: Progress = silent,
+) -> History:
+    """Train ``model`` in place.
+
+    If ``out`` holds a checkpoint made under the same ``key``, the run goes on from there, exactly
+    as if it had never stopped. Ctrl-C leaves the last checkpoint. The caller removes it once the
+    model is saved (``checkpoint.remove_checkpoint``).
+
+    Args:
+        model: any causal language model; parameters that need no gradient stay as they are.
+        examples: what to train on.
+        objective: the loss; see ``Objective``.
+        phase: length, batches and precision.
+        rates: ``phase.rates(...)``.
+        out: folder for the checkpoint and ``history.json``.
+        key: says what is trained on what; a checkpoint of another key is not used.
+        seed: order of the data.
+        task: how ``progress`` shows it.
+        with_reference: compute log p(answer) under the model as it comes in, before the first step
+            and before a checkpoint is loaded: the reference of DPO.
+        checkpoint_seconds: time between checkpoints.
+        progress: called after every step.
+
+    Raises:
+        UserError: nothing to train on, the loss is no number, or memory ran out.
+    """
+    accelerator = Accelerator(mixed_precision="no")  # AnswerModel casts: one rule for all passes
+    if accelerator.num_processes > 1:
+        raise UserError("training uses one process: start it without accelerate launch or torchrun")
+    limit = min(phase.max_length, longest_input(model))
+    examples, too_long = keep_fitting(examples, limit)
+    if not examples:
+        raise UserError(
+            f"{task}: nothing to train on ({too_long} examples are over {limit} tokens)"
+        )
+
+    torch.manual_seed(seed)
+    # Without dropout: policy and reference must be the same function of the same weights.
+    model.eval()  # type: ignore[no-untyped-call]
+    optimizers = make_optimizers(model, rates)
+    scorer, *optimizers = accelerator.prepare(AnswerModel(model, phase.precision), *optimizers)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if with_reference:
+        reference = answer_logprobs(
+            scorer,
+            examples,
+            device=accelerator.device,
+            tokens_per_batch=phase.tokens_per_batch,
+            task=f"{task}: reference",
+            progress=progress,
+        )
+        examples = [replace(e, reference=r) for e, r in zip(examples, reference, strict=True)]
+
+    run = _Run()
+    _resume(out, key, model, optimizers, run)
+    budget = token_budget(phase, examples)
+    last_save = time.monotonic()
+    for number, make in enumerate(steps(examples, phase.tokens_per_batch, phase.accumulate, seed)):
+        if number < len(run.steps):
+            continue
+        share = share_done(run, phase, budget)
+        if share >= 1:
+            break
+        started = time.monotonic()
+        batches = [batch.to(accelerator.device) for batch in make()]
+        read = sum(batch.tokens for batch in batches)
+        # The rate belongs to the middle of the step, so that neither the first nor the last is 0.
+        factor = rate_factor(share + 0.5 * min(read / budget, 1 - share), rates.warmup)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+        try:
+            loss, norm, measured = _step(
+                accelerator, scorer, objective, batches, trained, phase.clip
+            )
+        except (MemoryError, RuntimeError) as error:
+            if not _memory_ran_out(error):
+                raise
+            raise UserError(
+                f"{task}: out of memory with tokens_per_batch = {phase.tokens_per_batch}: halve it "
+                f"and double accumulate (now {phase.accumulate}), or train with lora_rank"
+            ) from error
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise UserError(
+                f"{task}: the loss is no number at step {number + 1} (loss {loss}, gradient norm "
+                f"{norm}): lower lr and muon_lr, raise warmup, or set precision = fp32"
+            )
+        for optimizer in optimizers:
+            optimizer.step()
+            optimizer.zero_grad()
+
+        now = time.monotonic()
+        run.tokens += read
+        run.seconds += now - started
+        lr = optimizers[-1].param_groups[-1]["lr"]
+        run.steps.append(Step(run.tokens, loss, lr, norm, measured))
+        if now - last_save >= checkpoint_seconds:
+            save_checkpoint(out, _state(key, model, optimizers, run))
+            last_save = time.monotonic()
+        progress(_event(task, run, phase, budget))
+
+    history = History(task, run.tokens, run.seconds, len(examples), too_long, tuple(run.steps))
+    write_history(out, history)
+    return history
+
+
+def _step(
+    accelerator: Accelerator,
+    scorer: nn.Module,
+    objective: Objective,
+    batches: Sequence[Batch],
+    trained: Sequence[nn.Parameter],
+    clip: float,
+) -> tuple[float, float, dict[str, float]]:
+    """Leave the gradient of the mean loss over all units of all batches, clipped.
+
+    Returns that loss, the norm before clipping, and the measurements.
+    """
+    total, units = 0.0, 0
+    sums: dict[str, float] = {}
+    for batch in batches:
+        losses, measured = objective(batch, scorer(batch))
+        accelerator.backward(losses.sum())
+        total += float(losses.sum())
+        units += losses.numel()
+        for name, values in measured.items():
+            sums[name] = sums.get(name, 0.0) + float(values.sum())
+    gradients = [p.grad for p in trained if p.grad is not None]
+    # One division at the end: the batches of a step need not hold equally many units.
+    torch._foreach_div_(gradients, float(units))
+    norm = float(accelerator.clip_grad_norm_(trained, clip))
+    return total / units, norm, {name: value / units for name, value in sums.items()}
+
+
+def make_optimizers(model: "PreTrainedModel", rates: Rates) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers if the rates say so, AdamW for the rest.
+
+    Each group remembers its peak rate under ``peak_lr``. Only matrices decay: embeddings, norms and
+    biases do not.
+    """
+    tables = embedding_tables(model)
+    embeddings = {
+        parameter
+        for module in model.modules()
+        if isinstance(module, nn.Embedding) or module in tables
+        for parameter in module.parameters()
+    }
+    trained = [p for p in model.parameters() if p.requires_grad]
+    matrices = [p for p in trained if p.ndim == 2 and p not in embeddings]
+    others = [p for p in trained if p.ndim != 2 or p in embeddings]
+    found: list[torch.optim.Optimizer] = []
+    groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
+    if isinstance(rates, Scratch) and rates.muon_lr:
+        found.append(torch.optim.Muon(matrices, lr=rates.muon_lr, weight_decay=rates.weight_decay))
+    else:
+        groups.insert(0, {"params": matrices, "weight_decay": rates.weight_decay})
+    groups = [group for group in groups if group["params"]]
+    found.append(torch.optim.AdamW(groups, lr=rates.lr, betas=(0.9, 0.95), fused=True))
+    for optimizer in found:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
+    return found
+
+
+def rate_factor(share: float, warmup: float) -> float:
+    """What the learning rates are multiplied with when ``share`` of the run, in [0, 1], is done.
+
+    It rises in a line from 0 to 1 until ``warmup``, then falls in a line to 0 at the end.
+    """
+    if share < warmup:
+        return share / warmup
+    return max(0.0, (1 - share) / (1 - warmup))
+
+
+def token_budget(phase: Phase, examples: Iterable[Example]) -> float:
+    """Tokens after which the run ends; infinite if only time limits it."""
+    limits = []
+    if phase.max_tokens:
+        limits.append(float(phase.max_tokens))
+    if phase.epochs:
+        limits.append(phase.epochs * sum(example.tokens for example in examples))
+    return min(limits, default=math.inf)
+
+
+def share_done(run: _Run, phase: Phase, budget: float) -> float:
+    """How much of the run is done, by tokens or by time, whichever is further."""
+    by_time = run.seconds / phase.max_seconds if phase.max_seconds else 0.0
+    return max(run.tokens / budget, by_time)
+
+
+def longest_input(model: "PreTrainedModel") -> int:
+    """Most tokens that the model can read, by its own configuration."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else 2**31
+
+
+def write_history(out: Path, history: History) -> None:
+    """Write ``history.json``."""
+    path = out / "history.json"
+    with writing(path):
+        out.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.encode(history))
+
+
+def _state(
+    key: str, model: nn.Module, optimizers: Sequence[torch.optim.Optimizer], run: _Run
+) -> dict[str, Any]:
+    return {
+        "key": key,
+        "model": {n: p.detach() for n, p in model.named_parameters() if p.requires_grad},
+        "optimizers": [optimizer.state_dict() for optimizer in optimizers],
+        "random": torch.get_rng_state(),
+        "tokens": run.tokens,
+        "seconds": run.seconds,
+        "steps": msgspec.to_builtins(run.steps),
+    }
+
+
+def _resume(
+    out: Path,
+    key: str,
+    model: nn.Module,
+    optimizers: Sequence[torch.optim.Optimizer],
+    run: _Run,
+) -> None:
+    state = load_checkpoint(out, key)
+    if state is None:
+        return
+    model.load_state_dict(state["model"], strict=False)
+    for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    torch.set_rng_state(state["random"])
+    run.tokens, run.seconds = state["tokens"], state["seconds"]
+    run.steps = msgspec.convert(state["steps"], list[Step])
+
+
+def _event(task: str, run: _Run, phase: Phase, budget: float) -> Event:
+    recent = run.steps[-20:]
+    loss = sum(step.loss for step in recent) / len(recent)
+    rate = run.tokens / max(run.seconds, 1e-9)
+    total = budget if math.isfinite(budget) else rate * phase.max_seconds
+    done = min(share_done(run, phase, budget), 1.0) * total
+    note = f"loss {loss:.3f}, {rate / 1000:.1f}k tokens/s"
+    return Event(task, round(done), round(total), "tokens", note)
+
+
+def _memory_ran_out(error: BaseException) -> bool:
+    # The CPU allocator of torch raises a plain RuntimeError.
+    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+    return known or "can't allocate memory" in str(error)
