@@ -187,7 +187,7 @@ def read_manifest(folder: Path) -> Manifest:
         return msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
         raise UserError(
-            f"{path} is damaged ({error}): delete {folder} and run the command that makes it again"
+            f"{path} is damaged ({error}): run the command that makes {folder} again"
         ) from error
 
 

@@ -199,8 +199,12 @@ def _merged(finds: list[_Find]) -> list[_Find]:
 
 
 def _negated(sentence: str, start: int, end: int, rules: _Rules) -> bool:
-    borders = [m.end() for m in _CLAUSE_BORDER.finditer(sentence, 0, start)]
-    before = rules.not_negated.sub("", sentence[borders[-1] if borders else 0 : start])
+    since = 0
+    for border in _CLAUSE_BORDER.finditer(sentence, 0, start):
+        # In "never stiff and formal" the negation reaches over the "and".
+        if border.end() < start or border[0].strip().casefold() != "and":
+            since = border.end()
+    before = rules.not_negated.sub("", sentence[since:start])
     if rules.negated_before.search(before):
         return True
     return rules.negated_after.match(sentence, end) is not None
