@@ -5,25 +5,47 @@ less than ``PATIENCE`` seconds shows nothing. Where standard error is no termina
 the place of the bars, at most one per ``EVERY`` seconds for each task.
 """
 
+import os
+import shlex
+import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from multiprocessing.queues import Queue
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from metaalign.schema import Event, Progress
+from metaalign.policy import PriorityMatrix
+from metaalign.policy.matrix_file import UNSTATED
+from metaalign.schema import Behaviour, Event, Progress, Resolution
+
+if TYPE_CHECKING:
+    # Importing evaluate takes an extra; showing a bar does not.
+    from metaalign.data.manifest import Manifest
+    from metaalign.evaluate import Report
 
 PATIENCE = 2.0
 """Seconds that a task may take before it shows."""
 EVERY = 10.0
 """Seconds between two plain lines of one task, where there is no terminal."""
+
+
+_COLOURS: dict[Behaviour, str] = {
+    "answer": "green",
+    "refuse": "red",
+    "consensus_view": "cyan",
+    "personal_view": "magenta",
+}
 
 
 class _Task:
@@ -202,7 +224,15 @@ def table(
 
     With ``numbers`` every column but the first is set to the right.
     """
-    made = Table(title=title or None, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(
+        box=SIMPLE_HEAD,
+        title=Text(title) if title else None,
+        title_justify="left",
+        title_style="bold",
+        header_style="bold",
+        show_edge=False,
+        pad_edge=False,
+    )
     for index, column in enumerate(columns):
         made.add_column(Text(column), justify="right" if numbers and index else "left")
     for row in rows:
@@ -210,10 +240,111 @@ def table(
     return made
 
 
+def decision_table(resolution: Resolution) -> Table:
+    """Who won what: one row for every dimension."""
+    rows = [
+        (
+            decision.dimension,
+            decision.value,
+            decision.tier,
+            decision.rule,
+            ", ".join(f"{lost.value} ({lost.tier})" for lost in decision.overridden),
+        )
+        for decision in resolution.decisions
+    ]
+    return table("", ["dimension", "value", "won by", "decided by", "overridden"], rows)
+
+
+def matrix_tables(matrix: PriorityMatrix) -> list[Table]:
+    """The Priority Matrix, one table for every kind of query. A star marks a conflict cell."""
+    priorities = [UNSTATED, *matrix.priorities]
+    tables = []
+    for kind in matrix.tables:
+        rows: list[list[str | Text]] = []
+        for higher in priorities:
+            row: list[str | Text] = [Text(higher, style="bold")]
+            for lower in priorities:
+                cell = matrix.outcome(kind, higher, lower)
+                mark = "*" if cell.conflict else ""
+                row.append(Text(cell.behaviour + mark, style=_COLOURS[cell.behaviour]))
+            rows.append(row)
+        tables.append(table(kind, ["", *priorities], rows))
+    return tables
+
+
 def show(*renderables: RenderableType) -> None:
-    """Print to standard output. A pipe or a file has no width: there, nothing is cut."""
+    """Print to standard output, with a blank line after each.
+
+    A pipe or a file has no width: there, nothing is cut.
+    """
     console = Console()
     if not console.is_terminal:
         console = Console(width=240)
     for renderable in renderables:
         console.print(renderable, highlight=False, markup=False)
+        console.print()
+
+
+def show_report(report: "Report", folder: Path) -> None:
+    """The table of all models, what needs a word of care, and where the rest stands."""
+    from metaalign.evaluate import table as rows_of
+    from metaalign.evaluate.report import verdict
+
+    head, *rows = rows_of(report)
+    show(table("", head, rows, numbers=True))
+    for note in report.notes:
+        write(f"note: {note}\n")
+    write(f"{verdict(report)} The whole report: {folder / 'report.html'}\n")
+
+
+def show_made(folder: Path, manifest: "Manifest") -> None:
+    """What a stage has made, and all that it left out: one line for every kind of count."""
+    write(f"{manifest.kind} in {folder}\n")
+    counts: dict[str, list[str]] = {}
+    for name, count in manifest.counts.items():
+        kind, _, what = name.partition(".")
+        counts.setdefault(kind, []).append(f"{what} {count:,}".lstrip())
+    for kind, parts in counts.items():
+        write(f"  {'left out' if kind == 'skipped' else kind}: {', '.join(parts)}\n")
+    for note in manifest.notes:
+        write(f"note: {note}\n")
+
+
+def chat_commands(report: "Report", models: Path) -> list[str]:
+    """Two commands that ask the model under test what the report shows first."""
+    commands = []
+    for example in report.examples[:2]:
+        said = example.meta_prompt
+        words = [*_program(), "chat", "--model", str(models / report.focus)]
+        words += ["--system-info", said.system_info] if said.system_info else []
+        words += ["--user-info", said.user_info] if said.user_info else []
+        commands.append(shlex.join([*words, "--explain", "--", example.query]))
+    return commands
+
+
+def _program() -> list[str]:
+    """How this program was called, to be typed again."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return ["python", "-m", "metaalign"]
+    return [called.name if shutil.which(called.name) else os.path.relpath(called)]
+
+
+def write(text: str) -> None:
+    """Write a piece of an answer to standard output at once, without a line end."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def typed_lines(welcome: str) -> Iterator[str]:
+    """What somebody types, until the input ends. A terminal shows the welcome and a prompt."""
+    asking = sys.stdin.isatty()
+    if asking:
+        with suppress(ImportError):  # only some systems have it
+            import readline  # noqa: F401  (importing it gives input() a history and editing)
+        write(f"{welcome}\n")
+    while True:
+        try:
+            yield input("> " if asking else "")
+        except EOFError:
+            return

@@ -63,7 +63,9 @@ def make_view(query: str, kind: Kind, asks: Sequence[Ask], texts: Sequence[str])
     )
 
 
-def make_group(query: str, kind: Kind, views: Sequence[Sequence[Ask]], source: str = "made") -> Group:
+def make_group(
+    query: str, kind: Kind, views: Sequence[Sequence[Ask]], source: str = "made"
+) -> Group:
     """A group with one view for every list of asks."""
     texts = [REFUSAL, *(answer_to(query, value) for value in ("plain", "short", "long"))]
     return Group(

@@ -3,6 +3,7 @@
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.evaluate.makers import MATRIX, SYSTEM_SHORT, USER_LONG, Ask, make_group
 
 from metaalign.evaluate import metrics
 from metaalign.evaluate.metrics import Answered
@@ -10,7 +11,6 @@ from metaalign.evaluate.plan import Item
 from metaalign.evaluate.records import Likelihood
 from metaalign.policy import resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Verdict
-from tests.evaluate.makers import MATRIX, SYSTEM_SHORT, USER_LONG, Ask, make_group
 
 RIGHT = Verdict(True, True, (("length", "short", True), ("tone", "formal", True)))
 HALF = Verdict(True, True, (("length", "short", True), ("tone", "formal", False)))
@@ -18,7 +18,9 @@ REFUSED = Verdict(False, False, (("length", "short", False), ("tone", "formal", 
 TIE = 1e-3
 
 
-def answered(verdict: Verdict, query: str = "q", asks: tuple[Ask, ...] = (SYSTEM_SHORT,)) -> Answered:
+def answered(
+    verdict: Verdict, query: str = "q", asks: tuple[Ask, ...] = (SYSTEM_SHORT,)
+) -> Answered:
     group = make_group(query, "benign", [asks])
     view = group.views[0]
     resolution = resolve(view.preferences, "benign", MATRIX)

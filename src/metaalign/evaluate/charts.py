@@ -3,6 +3,7 @@
 import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -50,18 +51,6 @@ SHORT = {
 """Metric -> a name for axes and table rows."""
 
 _PNG_DPI = 160
-_STYLE = {
-    # Names of models and sources come from people: a dollar sign is no formula.
-    "text.parse_math": False,
-    "svg.fonttype": "path",
-    "svg.hashsalt": "metaalign",
-    "font.family": ["DejaVu Sans"],
-    "font.size": 9.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.spines.left": False,
-    "hatch.linewidth": 0.6,
-}
 _HEAT = LinearSegmentedColormap.from_list(
     "obedience",
     [(0.0, "#8f2d12"), (0.5, "#dd7f45"), (0.8, "#f5e3cd"), (0.92, "#b5d8dc"), (1.0, "#17627a")],
@@ -101,6 +90,23 @@ class Grid(NamedTuple):
 
 _CELL = re.compile(r"(?P<kind>\w+)\[(?P<row>[^,\]]+), (?P<column>[^,\]]+)\]")
 _PRIORITIES = ("-", "safety", "helpfulness", "consensus", "background")
+
+
+def _style() -> AbstractContextManager[None]:
+    return matplotlib.rc_context(
+        {
+            # Names of models and sources come from people: a dollar sign is no formula.
+            "text.parse_math": False,
+            "svg.fonttype": "path",
+            "svg.hashsalt": "metaalign",
+            "font.family": ["DejaVu Sans"],
+            "font.size": 9.5,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.spines.left": False,
+            "hatch.linewidth": 0.6,
+        }
+    )
 
 
 def ordered_metrics(report: Report) -> list[str]:
@@ -172,7 +178,7 @@ def metrics_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = False)
     blocks = [(title, some) for title, some in blocks if some]
     step = 0.17 * len(report.models) + (0.42 if narrow else 0.2)
     heights = [step * len(some) + 0.75 for _, some in blocks] or [1.0]
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(4.3 if narrow else 8.4, sum(heights) + 0.6), layout="constrained")
         axes = figure.subplots(max(len(blocks), 1), 1, squeeze=False, height_ratios=heights)[:, 0]
         for axis, (title, some) in zip(axes, blocks, strict=False):
@@ -231,7 +237,7 @@ def conditional_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = Fa
     colours = model_colours(models, theme)
     across = 1 if narrow else min(len(panels), 3)
     down = -(-len(panels) // across)
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(4.3 if narrow else 8.4, 2.9 * down + 0.4), layout="constrained")
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for axis in axes[len(panels) :]:
@@ -241,8 +247,9 @@ def conditional_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = Fa
             room = 1 / (len(models) + 1)
             for place, metric in enumerate(measured):
                 for i, model in enumerate(models):
-                    if (found := measured[metric].get(model)) is None:
+                    if model not in measured[metric]:
                         continue
+                    found = measured[metric][model]
                     x = place + (i - (len(models) - 1) / 2) * room
                     low, high = found.ci95
                     axis.bar(x, found.value, width=0.85 * room, color=colours[model], linewidth=0)
@@ -268,7 +275,7 @@ def conditional_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = Fa
 def matrix_chart(report: Report, theme: Theme = LIGHT) -> Figure:
     """The Priority Matrix as heat maps: obedience of the best model in every cell."""
     panels = grids(report, best_model(report)) or [Grid("", (), (), {})]
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure = Figure(figsize=(5.2 * len(panels), 4.3), layout="constrained")
         figure.suptitle(
             f"Obedience of {best_model(report)} by cell, in percent", color=theme.ink, fontsize=11
@@ -333,12 +340,12 @@ def _quiet_axis(axis: "Axes", theme: Theme, grid: str) -> None:
 def to_svg(figure: Figure) -> bytes:
     """The figure without a background, the same bytes for the same figure."""
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     return buffer.getvalue()
 
 
 def to_png(figure: Figure, path: Path, theme: Theme = LIGHT) -> None:
     """Write the figure as a PNG on the page's own ground."""
-    with matplotlib.rc_context(_STYLE):
+    with _style():
         figure.savefig(path, format="png", dpi=_PNG_DPI, facecolor=theme.ground)

@@ -5,6 +5,7 @@ phrase around it, and a negation turns either into its opposite or into nothing.
 """
 
 import re
+from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
@@ -20,13 +21,14 @@ _SENTENCE = re.compile(
         )+ [.!?]*""",
     re.VERBOSE | re.IGNORECASE,
 )
-_CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|so|–|—)\s+", re.I)
+_CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—)\s+", re.I)
 _PERSON_BORDER = re.compile(
     r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
     r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)",
     re.IGNORECASE,
 )
-
+_LONGEST = 500
+"""Characters after which a sentence is cut, so that the time stays linear in the text."""
 _NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$", re.IGNORECASE)
 """What is called a word is meant as one, however plain."""
 
@@ -122,9 +124,7 @@ def _extract_tier(tier: str, text: str) -> list[Preference]:
     seen = plain(text)
     asked: list[Preference] = []
     person: list[tuple[int, int]] = []
-    for match in _SENTENCE.finditer(seen):
-        start = match.start() + len(match[0]) - len(match[0].lstrip(" \t\r-*•"))
-        sentence = seen[start : match.end()].rstrip()
+    for start, sentence in _sentences(seen):
         finds = _merged(_finds(sentence, rules))
         about = _about(sentence, finds, rules) if tier in rules.person_tiers else []
         alone = len(finds) == 1 and not about
@@ -141,6 +141,20 @@ def _extract_tier(tier: str, text: str) -> list[Preference]:
         value = "; ".join(text[begin:end].rstrip(".!? ") for begin, end in person)
         asked.append(Preference(tier, "background", value, text[slice(*span)], False, span))
     return sorted(asked, key=lambda p: p.span or (0, 0))
+
+
+def _sentences(text: str) -> Iterator[tuple[int, str]]:
+    """Every sentence and where it starts, list marks left out; what is overlong comes in pieces."""
+    for match in _SENTENCE.finditer(text):
+        start = match.start()
+        while start < match.end():
+            end = match.end()
+            if end - start > _LONGEST:
+                space = text.rfind(" ", start + 1, start + _LONGEST)
+                end = space if space > 0 else start + _LONGEST
+            piece = text[start:end].lstrip(" \t\r-*•")
+            yield end - len(piece), piece.rstrip()
+            start = end
 
 
 def _finds(sentence: str, rules: _Rules) -> list[_Find]:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,25 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, target)
-        except BaseException:
+        except RuntimeError as error:
+            raise (os_error_behind(error) or error) from None
+        finally:
             partial.unlink(missing_ok=True)
-            raise
+
+
+def os_error_behind(error: BaseException) -> OSError | None:
+    """The operating system's complaint that ``error`` hides, None if it hides none.
+
+    On a full disk torch and the writers of weights and tokenizers raise errors of their own.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError):
+            return seen
+        if code := re.search(r"\(os error (\d+)\)", str(seen)):
+            return OSError(int(code[1]), os.strerror(int(code[1])))
+        seen = seen.__cause__ or seen.__context__
+    return None
 
 
 def load_checkpoint(folder: Path, key: str) -> dict[str, Any] | None:
@@ -42,6 +59,11 @@ def load_checkpoint(folder: Path, key: str) -> dict[str, Any] | None:
     except (RuntimeError, EOFError, pickle.UnpicklingError, zipfile.BadZipFile):
         return None
     return state if state.get("key") == key else None
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a checkpoint is there, whatever is in it."""
+    return (folder / FILE_NAME).exists()
 
 
 def remove_checkpoint(folder: Path) -> None:

@@ -1,9 +1,8 @@
 """Models: made from nothing, or loaded from a hub name or a folder; and saved."""
 
 import copy
-import os
-import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -11,13 +10,15 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from msgspec import Struct
 from torch import nn
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, LlamaConfig
+from transformers.utils import logging as hf_logging
 
 from metaalign import prompt
 from metaalign.data.manifest import FILE_NAME as MANIFEST
 from metaalign.data.manifest import Manifest, write_manifest, writing
 from metaalign.prompt.tokens import DEFAULT_TIERS, ROLES, token_id
 from metaalign.schema import Dialogue, MissingExtra, UserError
+from metaalign.train.checkpoint import os_error_behind
 from metaalign.train.tokenizer import train_tokenizer
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ SIZES = {
     "tiny": Size(width=128, layers=4, heads=4, feed_forward=384, vocabulary=2048),
     "small": Size(width=256, layers=6, heads=8, feed_forward=768, vocabulary=4096),
 }
-"""``scratch:tiny`` has 1.1M parameters, ``scratch:small`` 6.0M."""
+"""``scratch:tiny`` has 1.1M parameters, ``scratch:small`` 6.2M."""
 
 
 def is_scratch(name: str | Path) -> bool:
@@ -116,13 +117,14 @@ def _scratch(size: Size, tokenizer: "PreTrainedTokenizerFast", seed: int) -> "Pr
 def _load(name: str) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
     local_only = _is_local(name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
-        model = AutoModelForCausalLM.from_pretrained(
-            name,
-            dtype=torch.float32,
-            attn_implementation=attention(),
-            local_files_only=local_only,
-        )
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=local_only)
+            model = AutoModelForCausalLM.from_pretrained(
+                name,
+                dtype=torch.float32,
+                attn_implementation=attention(),
+                local_files_only=local_only,
+            )
     except MemoryError:
         raise
     except Exception as error:  # the libraries raise a dozen kinds for a damaged folder
@@ -163,6 +165,18 @@ def _is_local(name: str) -> bool:
             ) from error
         return True
     return False
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the library's own progress bars off the terminal."""
+    shown = hf_logging.is_progress_bar_enabled()
+    hf_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        if shown:
+            hf_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _one_line(error: BaseException) -> str:
@@ -237,17 +251,19 @@ def save_model(
     tokenizer.chat_template = prompt.chat_template(_start(tokenizer))
     model.config.eos_token_id = end
     model.config.pad_token_id = tokenizer.pad_token_id
-    if model.generation_config is not None:
-        model.generation_config.eos_token_id = end
-        model.generation_config.pad_token_id = tokenizer.pad_token_id
+    # A new one: what an old one says of sampling is not ours, and an odd one would not be saved.
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+        eos_token_id=end, pad_token_id=tokenizer.pad_token_id, bos_token_id=tokenizer.bos_token_id
+    )
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         try:
-            model.save_pretrained(folder)
+            with _quiet():
+                model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        except Exception as error:
-            raise _as_os_error(error, folder) from error
+        except Exception as error:  # the writer of tokenizers raises just that
+            raise (os_error_behind(error) or error) from None
     write_manifest(folder, manifest)
 
 
@@ -255,14 +271,3 @@ def _start(tokenizer: Any) -> str:
     """The start token that the renderer puts before everything, empty if there is none."""
     first = prompt.encode(Dialogue.ask("."), tokenizer).ids[0]
     return str(tokenizer.bos_token) if first == tokenizer.bos_token_id else ""
-
-
-def _as_os_error(error: Exception, folder: Path) -> Exception:
-    """What the weights' writer raises when the disk is full is no OSError; make it one."""
-    if "SafetensorError" in type(error).__name__ and "os error" in str(error).lower():
-        import errno
-
-        full = shutil.disk_usage(folder).free < 2**20 or "code: 28" in str(error)
-        code = errno.ENOSPC if full else errno.EIO
-        return OSError(code, os.strerror(code))
-    return error

@@ -3,7 +3,7 @@
 The four that ship are in ``recipes/``; their comments explain every key.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -22,6 +22,9 @@ _NotNegative = Annotated[float, Meta(ge=0)]
 _Share = Annotated[float, Meta(ge=0, lt=1)]
 _Count = Annotated[int, Meta(ge=1)]
 _CountOrNone = Annotated[int, Meta(ge=0)]
+
+
+_DPO_TABLES = ("pairs", "dpo")
 
 
 class Scratch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -118,12 +121,7 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     dpo: Dpo | None = None
 
     def __post_init__(self) -> None:
-        for key in ("pairs", "dpo"):
-            given = getattr(self, key) is not None
-            if self.stage == "two-stage" and not given:
-                raise ValueError(f"lacks [{key}], which stage two-stage needs")
-            if self.stage != "two-stage" and given:
-                raise ValueError(f"has [{key}], which stage {self.stage} does not use")
+        _check_tables(self.stage, {k for k in _DPO_TABLES if getattr(self, k) is not None})
 
     @property
     def reads(self) -> Reads:
@@ -157,14 +155,25 @@ def load_recipe(
     for key, value in (overrides or {}).items():
         _set(tree, key, value)
     try:
+        _check_tables(tree.get("stage"), tree)
         return msgspec.convert(tree, Recipe, strict=False)
-    except msgspec.ValidationError as error:
-        raise UserError(f"{where}: {error}; metaalign/train/recipe.py lists the keys") from None
+    except ValueError as error:
+        raise UserError(
+            f"{where}: {error}; the recipes that ship with metaalign explain every key"
+        ) from None
 
 
 def recipe_names() -> tuple[str, ...]:
     """Names of the recipes that ship."""
     return get_args(Stage)
+
+
+def _check_tables(stage: object, given: Container[str]) -> None:
+    for table in _DPO_TABLES:
+        if stage == "two-stage" and table not in given:
+            raise ValueError(f"lacks [{table}], which stage two-stage needs")
+        if stage != "two-stage" and table in given:
+            raise ValueError(f"has [{table}], which stage {stage} does not use")
 
 
 def _read(name: str | Path) -> tuple[str, str]:

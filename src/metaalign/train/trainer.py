@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from metaalign.data.manifest import writing
 from metaalign.schema import SCHEMA_VERSION, Event, Progress, UserError, silent
 from metaalign.train.batches import Batch, Example, keep_fitting, steps
-from metaalign.train.checkpoint import load_checkpoint, save_checkpoint
+from metaalign.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from metaalign.train.models import embedding_tables
 from metaalign.train.recipe import Phase, Rates, Scratch
 from metaalign.train.scoring import AnswerModel, answer_logprobs
@@ -138,8 +138,10 @@ def fit(
         examples = [replace(e, reference=r) for e, r in zip(examples, reference, strict=True)]
 
     run = _Run()
-    _resume(out, key, model, optimizers, run)
     budget = token_budget(phase, examples)
+    if not _resume(out, key, model, optimizers, run) and has_checkpoint(out):
+        note = "starting afresh: the checkpoint here is damaged or was made with other settings"
+        progress(Event(task, 0, round(min(budget, 1e18)), "tokens", note))
     last_save = time.monotonic()
     for number, make in enumerate(steps(examples, phase.tokens_per_batch, phase.accumulate, seed)):
         if number < len(run.steps):
@@ -206,11 +208,12 @@ def _step(
     sums: dict[str, float] = {}
     for batch in batches:
         losses, measured = objective(batch, scorer(batch))
-        accelerator.backward(losses.sum())
-        total += float(losses.sum())
+        loss = losses.sum()
+        accelerator.backward(loss)
+        total += loss.item()
         units += losses.numel()
         for name, values in measured.items():
-            sums[name] = sums.get(name, 0.0) + float(values.sum())
+            sums[name] = sums.get(name, 0.0) + values.sum().item()
     gradients = [p.grad for p in trained if p.grad is not None]
     # One division at the end: the batches of a step need not hold equally many units.
     torch._foreach_div_(gradients, float(units))
@@ -308,16 +311,18 @@ def _resume(
     model: nn.Module,
     optimizers: Sequence[torch.optim.Optimizer],
     run: _Run,
-) -> None:
+) -> bool:
+    """Take weights, optimizers and history from the checkpoint; False if there is none for us."""
     state = load_checkpoint(out, key)
     if state is None:
-        return
+        return False
     model.load_state_dict(state["model"], strict=False)
     for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(saved)
     torch.set_rng_state(state["random"])
     run.tokens, run.seconds = state["tokens"], state["seconds"]
     run.steps = msgspec.convert(state["steps"], list[Step])
+    return True
 
 
 def _event(task: str, run: _Run, phase: Phase, budget: float) -> Event:

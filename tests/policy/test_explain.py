@@ -1,0 +1,72 @@
+"""A resolution in sentences that a person can check."""
+
+from hypothesis import given, settings
+
+from metaalign.policy import explain, load_matrix, resolve
+from metaalign.schema import SYSTEM_INFO, USER_INFO, Kind, Preference
+from tests.policy.test_resolution import KINDS, RULES, preferences
+
+
+def test_a_refused_query_tells_who_won_and_what_was_lifted() -> None:
+    asked = [
+        Preference(SYSTEM_INFO, "priority", "safety"),
+        Preference(USER_INFO, "priority", "helpfulness"),
+        Preference(USER_INFO, "length", "short"),
+        Preference(SYSTEM_INFO, "tone", "formal"),
+        Preference(USER_INFO, "tone", "playful"),
+    ]
+    assert explain(resolve(asked, "harmful", load_matrix())) == [
+        "The query is harmful: it is refused (cell harmful[safety, helpfulness], a conflict that "
+        "system_first settled).",
+        "System Info puts safety first, and that won over helpfulness from User Info "
+        "(harmful[safety, helpfulness]/system_first).",
+        "tone = formal from System Info holds and won over tone = playful from User Info: the "
+        "higher tier wins (higher-tier).",
+        "length = short from User Info does not apply in a refusal (lifted-by-refusal).",
+    ]
+
+
+def test_what_has_no_say_and_what_a_floor_fixes() -> None:
+    asked = [Preference(USER_INFO, "priority", "helpfulness")]
+    assert explain(resolve(asked, "benign", load_matrix())) == [
+        "The query is benign: it is answered (cell benign[-, helpfulness]).",
+        "User Info puts helpfulness first, which has no say in such a query.",
+    ]
+    assert explain(resolve(asked, "severe", load_matrix())) == [
+        "The query is severely harmful: it is refused (cell severe[-, helpfulness]).",
+        "User Info puts helpfulness first, which changes nothing: a floor fixes what happens.",
+    ]
+
+
+def test_a_missing_background_is_told() -> None:
+    assert explain(resolve([], "contested", load_matrix())) == [
+        "The query is contested: the answer gives the view that most people share (cell "
+        "contested[-, -]; nothing is known of the background, which the cell's own behaviour "
+        "needs)."
+    ]
+
+
+def test_one_tier_that_asks_for_two_things_is_told_so() -> None:
+    asked = [
+        Preference(SYSTEM_INFO, "include", "moss"),
+        Preference(SYSTEM_INFO, "avoid", "moss"),
+        Preference(USER_INFO, "avoid", "moss"),
+    ]
+    assert explain(resolve(asked, "benign", load_matrix()))[1:] == [
+        "include = moss from System Info holds and won over avoid = moss from System Info and "
+        "avoid = moss from User Info: one tier asked for both, and the first in the order of the "
+        "matrix holds; over lower tiers the higher wins (within-tier)."
+    ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(preferences(), KINDS, RULES)
+def test_every_decision_is_told_in_one_sentence(
+    asked: list[Preference], kind: Kind, rule: str
+) -> None:
+    resolution = resolve(asked, kind, load_matrix(rule=rule))
+    sentences = explain(resolution)
+    assert len(sentences) == 1 + len(resolution.decisions)
+    for decision in resolution.decisions:
+        assert any(decision.value in sentence for sentence in sentences[1:])
+    assert all(s.endswith(".") and "\n" not in s for s in sentences)

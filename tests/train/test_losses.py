@@ -1,0 +1,132 @@
+"""Losses by hand, and against TRL."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from metaalign.train.batches import Example, make_batch
+from metaalign.train.dpo import dpo_objective
+from metaalign.train.losses import (
+    chosen_nll,
+    dpo_loss,
+    sequence_logprobs,
+    sft_loss,
+    token_logprobs,
+)
+from metaalign.train.scoring import AnswerModel, answer_logprobs
+from tests.train.makers import dpo_phase, random_examples, tiny, tokenizer
+
+
+def test_token_logprobs_by_hand() -> None:
+    """softmax([0, ln 3]) = [1/4, 3/4]; softmax([ln 2, 0, 0]) = [1/2, 1/4, 1/4]."""
+    two = torch.tensor([[0.0, math.log(3)]])
+    assert token_logprobs(two, torch.tensor([1])).item() == pytest.approx(math.log(3 / 4))
+    three = torch.tensor([[[math.log(2), 0.0, 0.0]], [[math.log(2), 0.0, 0.0]]])
+    found = token_logprobs(three, torch.tensor([[0], [2]]))
+    assert found.shape == (2, 1)
+    assert found.flatten().tolist() == pytest.approx([math.log(1 / 2), math.log(1 / 4)])
+
+
+def test_token_logprobs_of_bfloat16_logits_are_computed_in_float32() -> None:
+    logits = torch.tensor([[1.0, 2.0, 3.0]], dtype=torch.bfloat16)
+    expected = 3 - math.log(sum(math.exp(x) for x in (1, 2, 3)))
+    assert token_logprobs(logits, torch.tensor([2])).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_sequence_logprobs_sums_the_tokens_of_each_answer() -> None:
+    tokens = torch.tensor([-1.0, -2.0, -4.0, -8.0])
+    found = sequence_logprobs(tokens, torch.tensor([0, 2, 0, 2]), 3)
+    assert found.tolist() == [-5.0, 0.0, -10.0]
+
+
+def test_sft_loss_has_one_value_per_response_token() -> None:
+    assert sft_loss(torch.tensor([-0.5, -1.5])).tolist() == [0.5, 1.5]
+
+
+def test_dpo_loss_by_hand() -> None:
+    """h = (-1 - -2) - (-3 - -1) = 3; beta h = 0.3; -log(1 / (1 + e^-0.3)) = 0.554355."""
+    one, two = torch.tensor([-1.0]), torch.tensor([-2.0])
+    three = torch.tensor([-3.0])
+    found = dpo_loss(one, three, two, one, beta=0.1)
+    assert found.item() == pytest.approx(0.5543552, abs=1e-6)
+
+
+def test_dpo_loss_of_the_reference_itself_is_log_two() -> None:
+    chosen, rejected = torch.tensor([-3.0, -9.0]), torch.tensor([-1.0, -20.0])
+    found = dpo_loss(chosen, rejected, chosen, rejected, beta=0.7)
+    assert found.tolist() == pytest.approx([math.log(2)] * 2)
+
+
+def test_robust_dpo_by_hand() -> None:
+    """beta h = 0.3, e = 0.1: (0.9 * 0.5543552 - 0.1 * 0.8543552) / 0.8 = 0.5168552."""
+    one, two = torch.tensor([-1.0]), torch.tensor([-2.0])
+    found = dpo_loss(one, torch.tensor([-3.0]), two, one, beta=0.1, label_smoothing=0.1)
+    assert found.item() == pytest.approx(0.5168552, abs=1e-6)
+
+
+def test_chosen_nll_is_per_token() -> None:
+    found = chosen_nll(torch.tensor([-6.0, -6.0]), torch.tensor([2, 3]))
+    assert found.tolist() == [3.0, 2.0]
+
+
+@pytest.mark.parametrize(("kind", "smoothing"), [("sigmoid", 0.0), ("robust", 0.2)])
+def test_dpo_equals_trl(tmp_path: Path, kind: str, smoothing: float) -> None:
+    """TRL's own trainer, on the same model, reference and pairs, gives the same loss and gradient."""
+    pairs = random_examples([(7, (5, 3)), (4, (2, 9)), (11, (6, 6))])
+    policy, reference = tiny(seed=1), tiny(seed=2)
+    expected, gradients = trl_loss(tmp_path, kind, smoothing, policy, reference, pairs)
+
+    settings = dpo_phase(beta=0.3, label_smoothing=smoothing)
+    found = answer_logprobs(
+        AnswerModel(reference, "fp32"), pairs, device=torch.device("cpu"), tokens_per_batch=64
+    )
+    with_reference = [Example(e.prompt, e.answers, r) for e, r in zip(pairs, found, strict=True)]
+    batch = make_batch(with_reference)
+    policy.zero_grad()
+    losses, _ = dpo_objective(batch, AnswerModel(policy, "fp32")(batch), settings=settings)
+    losses.mean().backward()
+    assert losses.mean().item() == pytest.approx(expected, rel=1e-5)
+    for name, parameter in policy.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-6)
+
+
+def trl_loss(
+    folder: Path, kind: str, smoothing: float, policy: Any, reference: Any, pairs: list[Example]
+) -> tuple[float, dict[str, torch.Tensor]]:
+    from datasets import Dataset
+    from trl import DPOConfig, DPOTrainer
+
+    text = "x"
+    trainer = DPOTrainer(
+        model=policy,
+        ref_model=reference,
+        args=DPOConfig(
+            output_dir=str(folder),
+            beta=0.3,
+            loss_type=[kind],
+            label_smoothing=smoothing,
+            use_cpu=True,
+            bf16=False,
+            activation_checkpointing=False,
+            report_to=[],
+            max_length=None,
+        ),
+        train_dataset=Dataset.from_dict({"prompt": [text], "chosen": [text], "rejected": [text]}),
+        processing_class=tokenizer(),
+    )
+    rows = [
+        {
+            "prompt_ids": np.asarray(e.prompt).tolist(),
+            "chosen_ids": np.asarray(e.answers[0]).tolist(),
+            "rejected_ids": np.asarray(e.answers[1]).tolist(),
+        }
+        for e in pairs
+    ]
+    loss = trainer.compute_loss(policy, trainer.data_collator(rows))
+    policy.zero_grad()
+    loss.backward()
+    return loss.item(), {n: p.grad.clone() for n, p in policy.named_parameters()}

@@ -1,0 +1,67 @@
+"""Log-probabilities of answers equal the plain computation, whatever the architecture."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from metaalign.train.batches import make_batch
+from metaalign.train.scoring import AnswerModel, answer_logprobs, use_bf16
+from tests.train.makers import random_examples, tiny
+
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "llama": {},
+    "mistral": {"sliding_window": 4},
+    "qwen2": {},
+    "qwen3": {"head_dim": 8},
+    "gemma2": {"head_dim": 8, "final_logit_softcapping": 0.5},
+    "gemma3_text": {"head_dim": 8, "final_logit_softcapping": 0.5},
+    "phi3": {},
+    "granite": {"logits_scaling": 3.0},
+    "cohere": {"logit_scale": 0.3},
+    "mixtral": {"num_local_experts": 2},
+    "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4},
+    "opt": {"ffn_dim": 64, "word_embed_proj_dim": 32},
+    "gpt_neox": {},
+}
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_every_architecture_gives_what_its_own_logits_say(kind: str) -> None:
+    """Each answer alone, without padding, through the whole model, with log_softmax."""
+    model = tiny(kind, vocabulary=64, **ARCHITECTURES[kind])
+    examples = random_examples([(9, (5, 2)), (3, (7, 1)), (14, (1, 4))], vocabulary=64)
+    found = answer_logprobs(
+        AnswerModel(model, "fp32"), examples, device=torch.device("cpu"), tokens_per_batch=10_000
+    )
+    for example, values in zip(examples, found, strict=True):
+        for answer, value in zip(example.answers, values, strict=True):
+            ids = torch.tensor([*example.prompt.tolist(), *answer.tolist()])
+            with torch.no_grad():
+                logits = model(input_ids=ids[None], use_cache=False).logits[0]
+            logprobs = logits.log_softmax(-1)[:-1].gather(1, ids[1:, None])[:, 0]
+            expected = logprobs[len(example.prompt) - 1 :].sum().item()
+            assert value == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_model_is_as_it_was_afterwards() -> None:
+    """The hook on the output layer is gone: the model's own forward gives all logits again."""
+    model = tiny()
+    [example] = random_examples([(5, (3,))])
+    AnswerModel(model)(make_batch([example]))
+    assert model(input_ids=torch.ones(2, 6, dtype=torch.long)).logits.shape == (2, 6, 320)
+
+
+def test_bfloat16_is_close_and_returns_float32() -> None:
+    model = tiny()
+    batch = make_batch(random_examples([(9, (5,)), (3, (7,))]))
+    exact, rounded = AnswerModel(model, "fp32")(batch), AnswerModel(model, "bf16")(batch)
+    assert rounded.dtype == torch.float32
+    assert not torch.equal(exact, rounded)
+    torch.testing.assert_close(rounded, exact, rtol=2e-2, atol=0)
+
+
+def test_precision_can_be_forced() -> None:
+    cpu = torch.device("cpu")
+    assert use_bf16("bf16", cpu)
+    assert not use_bf16("fp32", cpu)
