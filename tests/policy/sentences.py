@@ -60,7 +60,10 @@ SENTENCES: list[tuple[str, set[tuple[str, str]]]] = [
     ("I am not an expert.", {("audience", "beginner")}),
     ("Our readers are not beginners.", {("audience", "expert")}),
     ("Feel free to use technical terms.", {("audience", "expert")}),
-    ("The expert witness was late.", {("audience", "expert")}),
+    ("The expert witness was late.", NOTHING),
+    ("You are an expert in garden plants.", NOTHING),
+    ("I am a 56 year old woman.", {("background", "I am a 56 year old woman")}),
+    ("Guests will ask questions about the pool.", NOTHING),
     # units
     ("Use metric.", {("units", "metric")}),
     ("Distances in kilometres, please.", {("units", "metric")}),
@@ -154,7 +157,10 @@ SENTENCES: list[tuple[str, set[tuple[str, str]]]] = [
     ("I know nothing about chemistry.", {("audience", "beginner")}),
     ("My audience is ten-year-olds.", {("audience", "beginner")}),
     ("Assume I have a PhD in physics.", {("audience", "expert")}),
-    ("I have worked as an electrician for 20 years.", {("background", "I have worked as an electrician for 20 years")}),
+    (
+        "I have worked as an electrician for 20 years.",
+        {("background", "I have worked as an electrician for 20 years")},
+    ),
     ("Speak to me as a fellow engineer.", {("audience", "expert")}),
     ("All measurements in inches please.", {("units", "imperial")}),
     ("We use the metric system here.", {("units", "metric")}),

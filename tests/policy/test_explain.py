@@ -1,10 +1,10 @@
 """A resolution in sentences that a person can check."""
 
 from hypothesis import given, settings
+from tests.policy.test_resolution import KINDS, RULES, preferences
 
 from metaalign.policy import explain, load_matrix, resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Kind, Preference
-from tests.policy.test_resolution import KINDS, RULES, preferences
 
 
 def test_a_refused_query_tells_who_won_and_what_was_lifted() -> None:

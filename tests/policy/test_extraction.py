@@ -8,11 +8,11 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.policy.sentences import SENTENCES
 
 from metaalign.policy import extract, load_matrix, resolve
 from metaalign.sandbox.world import load_world
 from metaalign.schema import SYSTEM_INFO, USER_INFO, MetaPrompt, Preference
-from tests.policy.sentences import SENTENCES
 
 SLOTS = {"opening": "opening", "sign_off": "name", "include": "word", "avoid": "word"}
 
@@ -72,7 +72,9 @@ def test_people_of_the_sandbox_are_recognised_by_how_they_live() -> None:
 
 
 def test_each_tier_speaks_for_itself() -> None:
-    prompt = MetaPrompt.of("Be brief. Be formal.", "Be brief. I keep bees.", team_info="Be playful.")
+    prompt = MetaPrompt.of(
+        "Be brief. Be formal.", "Be brief. I keep bees.", team_info="Be playful."
+    )
     assert [(p.tier, p.dimension, p.value) for p in extract(prompt)] == [
         (SYSTEM_INFO, "length", "short"),
         (SYSTEM_INFO, "tone", "formal"),
@@ -131,7 +133,18 @@ def test_asking_twice_in_one_sentence_is_asking_once() -> None:
     assert [(p.dimension, p.value) for p in found] == [("length", "short")]
 
 
-FRAGMENTS = [text for text, _ in SENTENCES] + ['"', "'", "\n", "- ", "…", "é", "  ", "not", "İ", "“"]
+FRAGMENTS = [text for text, _ in SENTENCES] + [
+    '"',
+    "'",
+    "\n",
+    "- ",
+    "…",
+    "é",
+    "  ",
+    "not",
+    "İ",
+    "“",
+]
 
 
 @settings(max_examples=200, deadline=None)

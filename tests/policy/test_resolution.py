@@ -55,7 +55,7 @@ def preferences(tiers: tuple[str, ...] = MATRIX.tiers) -> st.SearchStrategy[list
     """Any set of preferences, with wordings and spans as extraction gives them."""
     pairs = [(d, v) for d in ("priority", *MATRIX.dimensions) for v in _values(d)]
     one = st.builds(
-        lambda tier, pair, wording, span: Preference(tier, *pair, wording=wording, span=span),
+        lambda tier, pair, wording, span: Preference(tier, pair[0], pair[1], wording, True, span),
         st.sampled_from(tiers),
         st.sampled_from(pairs),
         st.sampled_from(["", "a", "b"]),

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import torch
-from transformers import CONFIG_MAPPING, AutoModelForCausalLM, PreTrainedTokenizerFast
+from transformers import CONFIG_MAPPING, AutoModelForCausalLM
 
 from metaalign.data.store import write_dataset
 from metaalign.schema import (
@@ -76,7 +76,7 @@ def make_rows(count: int = 24) -> list[tuple[Dialogue, str]]:
 
 
 @cache
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> Any:
     texts = [text for d, a in make_rows() for text in (d.query, a, d.meta_prompt.user_info)]
     return train_tokenizer(texts, 320)
 
@@ -98,7 +98,10 @@ def tiny(kind: str = "llama", vocabulary: int = 320, seed: int = 0, **changes: A
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = CONFIG_MAPPING[kind](**(settings | changes))
-        return AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval()
+        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
+            config, attn_implementation="eager"
+        )
+        return model.eval()
 
 
 SCRATCH = Scratch(lr=0.004, muon_lr=0.02, warmup=0.1)

@@ -5,6 +5,7 @@ from itertools import islice
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.train.makers import random_examples, tokenizer
 
 from metaalign.prompt import encode
 from metaalign.schema import Dialogue, MetaPrompt, Turn
@@ -16,7 +17,6 @@ from metaalign.train.batches import (
     plan_epoch,
     steps,
 )
-from tests.train.makers import random_examples, tokenizer
 
 
 def example(prompt: list[int], *answers: list[int], reference: tuple[float, ...] = ()) -> Example:
@@ -103,7 +103,7 @@ def test_what_is_too_long_is_counted() -> None:
 
 
 def test_steps_go_on_epoch_after_epoch_and_keep_the_rest() -> None:
-    """5 examples of 4 tokens, 2 a batch, 2 batches a step: each epoch has a full step and a rest."""
+    """5 examples of 4 tokens, 2 a batch, 2 batches a step: a full step and a rest an epoch."""
     made = [make() for make in islice(steps(random_examples([(3, (2,))] * 5), 8, 2, seed=0), 4)]
     for first, rest in (made[:2], made[2:]):
         assert sum(len(b.input_ids) for b in first + rest) == 5

@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.train.makers import dpo_phase, make_group, tiny, tokenizer
 
 from metaalign.train.dpo import dpo
 from metaalign.train.models import add_lora
 from metaalign.train.pairs import PairRow
 from metaalign.train.recipe import Pretrained
 from metaalign.train.trainer import History
-from tests.train.makers import dpo_phase, make_group, tiny, tokenizer
 
 
 def pairs(count: int = 12) -> list[PairRow]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.train.makers import dpo_phase, random_examples, tiny, tokenizer
 
 from metaalign.train.batches import Example, make_batch
 from metaalign.train.dpo import dpo_objective
@@ -18,7 +19,6 @@ from metaalign.train.losses import (
     token_logprobs,
 )
 from metaalign.train.scoring import AnswerModel, answer_logprobs
-from tests.train.makers import dpo_phase, random_examples, tiny, tokenizer
 
 
 def test_token_logprobs_by_hand() -> None:
@@ -75,7 +75,7 @@ def test_chosen_nll_is_per_token() -> None:
 
 @pytest.mark.parametrize(("kind", "smoothing"), [("sigmoid", 0.0), ("robust", 0.2)])
 def test_dpo_equals_trl(tmp_path: Path, kind: str, smoothing: float) -> None:
-    """TRL's own trainer, on the same model, reference and pairs, gives the same loss and gradient."""
+    """TRL's own trainer, on the same model, reference and pairs: the same loss and gradient."""
     pairs = random_examples([(7, (5, 3)), (4, (2, 9)), (11, (6, 6))])
     policy, reference = tiny(seed=1), tiny(seed=2)
     expected, gradients = trl_loss(tmp_path, kind, smoothing, policy, reference, pairs)
@@ -88,7 +88,7 @@ def test_dpo_equals_trl(tmp_path: Path, kind: str, smoothing: float) -> None:
     batch = make_batch(with_reference)
     policy.zero_grad()
     losses, _ = dpo_objective(batch, AnswerModel(policy, "fp32")(batch), settings=settings)
-    losses.mean().backward()
+    losses.mean().backward()  # type: ignore[no-untyped-call]
     assert losses.mean().item() == pytest.approx(expected, rel=1e-5)
     for name, parameter in policy.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-6)
@@ -97,11 +97,12 @@ def test_dpo_equals_trl(tmp_path: Path, kind: str, smoothing: float) -> None:
 def trl_loss(
     folder: Path, kind: str, smoothing: float, policy: Any, reference: Any, pairs: list[Example]
 ) -> tuple[float, dict[str, torch.Tensor]]:
-    from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
+    from datasets import Dataset  # type: ignore[import-untyped]
+    from trl.trainer.dpo_config import DPOConfig
+    from trl.trainer.dpo_trainer import DPOTrainer
 
     text = "x"
-    trainer = DPOTrainer(
+    trainer: Any = DPOTrainer(
         model=policy,
         ref_model=reference,
         args=DPOConfig(

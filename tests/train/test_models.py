@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.makers import make_rows, phase, tiny
 from tokenizers import Tokenizer
 from transformers import (
     AutoModelForCausalLM,
@@ -25,17 +26,27 @@ from metaalign.train.recipe import Pretrained
 from metaalign.train.sft import sft_objective
 from metaalign.train.tokenizer import train_tokenizer
 from metaalign.train.trainer import fit
-from tests.train.makers import make_rows, phase, tiny
 
 TEXTS = [text for dialogue, answer in make_rows() for text in (dialogue.query, answer)]
 MANIFEST = Manifest(kind="model", fingerprint="f", seed=0)
+
+
+def opened(name: str | Path, texts: Iterable[str] | None = None, seed: int = 0) -> tuple[Any, Any]:
+    """A model and its tokenizer, untyped: the tests look inside."""
+    return load_model(name, texts, seed=seed)
+
+
+def saved(folder: Path) -> Any:
+    return AutoModelForCausalLM.from_pretrained(folder)
 
 
 def plain_folder(folder: Path, **changes: Any) -> Path:
     """A model that metaalign has not made: no markers, no pad token, a vocabulary of 290."""
     raw = json.loads(train_tokenizer(TEXTS, 290).backend_tokenizer.to_str())
     raw["added_tokens"] = []
-    plain = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(raw)))
+    plain: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=Tokenizer.from_str(json.dumps(raw))
+    )
     tiny(vocabulary=len(plain), **changes).save_pretrained(folder)
     plain.save_pretrained(folder)
     return folder
@@ -44,16 +55,16 @@ def plain_folder(folder: Path, **changes: Any) -> Path:
 @pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_115_264), ("small", 6_163_712)])
 def test_sizes_from_scratch(name: str, parameters: int) -> None:
     """Counted with a full vocabulary; these few texts do not fill it."""
-    model, tokens = load_model(f"scratch:{name}", TEXTS)
+    model, tokens = opened(f"scratch:{name}", TEXTS)
     missing = SIZES[name].vocabulary - len(tokens)
     assert model.num_parameters() + missing * SIZES[name].width == parameters
 
 
 def test_a_model_from_scratch_depends_on_the_seed_only() -> None:
-    one, tokens = load_model("scratch:tiny", TEXTS, seed=1)
+    one, tokens = opened("scratch:tiny", TEXTS, seed=1)
     torch.rand(7)
-    same, _ = load_model("scratch:tiny", TEXTS, seed=1)
-    other, _ = load_model("scratch:tiny", TEXTS, seed=2)
+    same, _ = opened("scratch:tiny", TEXTS, seed=1)
+    other, _ = opened("scratch:tiny", TEXTS, seed=2)
     assert torch.equal(next(one.parameters()), next(same.parameters()))
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
     assert one.config.vocab_size == len(tokens)
@@ -61,10 +72,10 @@ def test_a_model_from_scratch_depends_on_the_seed_only() -> None:
 
 
 def test_a_saved_model_is_an_ordinary_folder(tmp_path: Path) -> None:
-    model, tokens = load_model("scratch:tiny", TEXTS)
+    model, tokens = opened("scratch:tiny", TEXTS)
     save_model(model, tokens, tmp_path, MANIFEST)
-    loaded = AutoModelForCausalLM.from_pretrained(tmp_path)
-    again = AutoTokenizer.from_pretrained(tmp_path)
+    loaded = saved(tmp_path)
+    again: Any = AutoTokenizer.from_pretrained(tmp_path)
     ids = torch.tensor([prompt.encode(Dialogue.ask("What is the egg?"), again).ids])
     with torch.no_grad():
         torch.testing.assert_close(loaded(ids).logits, model(ids).logits)
@@ -76,7 +87,7 @@ def test_a_saved_model_is_an_ordinary_folder(tmp_path: Path) -> None:
 
 
 def test_its_chat_template_renders_as_training_did(tmp_path: Path) -> None:
-    model, tokens = load_model("scratch:tiny", TEXTS)
+    model, tokens = opened("scratch:tiny", TEXTS)
     save_model(model, tokens, tmp_path, MANIFEST)
     dialogue = Dialogue.ask("What is the egg?", "You help.", "Be brief.")
     found = AutoTokenizer.from_pretrained(tmp_path).apply_chat_template(
@@ -86,7 +97,7 @@ def test_its_chat_template_renders_as_training_did(tmp_path: Path) -> None:
 
 
 def test_saving_does_not_change_the_tokenizer_in_use(tmp_path: Path) -> None:
-    model, tokens = load_model("scratch:tiny", TEXTS)
+    model, tokens = opened("scratch:tiny", TEXTS)
     save_model(model, tokens, tmp_path, MANIFEST)
     assert tokens.chat_template is None
 
@@ -94,7 +105,7 @@ def test_saving_does_not_change_the_tokenizer_in_use(tmp_path: Path) -> None:
 def test_an_old_manifest_does_not_outlive_a_failed_save(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, tokens = load_model("scratch:tiny", TEXTS)
+    model, tokens = opened("scratch:tiny", TEXTS)
     save_model(model, tokens, tmp_path, MANIFEST)
 
     def full(*_: object, **__: object) -> None:
@@ -109,10 +120,11 @@ def test_an_old_manifest_does_not_outlive_a_failed_save(
 
 def test_another_models_odd_generation_settings_do_not_prevent_saving(tmp_path: Path) -> None:
     """transformers refuses to save a temperature without sampling, which published models have."""
-    model, tokens = load_model("scratch:tiny", TEXTS)
-    model.generation_config = GenerationConfig(do_sample=False, temperature=0.5)
+    model, tokens = opened("scratch:tiny", TEXTS)
+    odd = GenerationConfig(do_sample=False, temperature=0.5)  # type: ignore[no-untyped-call]
+    model.generation_config = odd
     save_model(model, tokens, tmp_path, MANIFEST)
-    assert AutoModelForCausalLM.from_pretrained(tmp_path).generation_config.temperature != 0.5
+    assert saved(tmp_path).generation_config.temperature != 0.5
 
 
 @pytest.mark.parametrize("tied", [True, False])
@@ -120,11 +132,12 @@ def test_a_foreign_model_gets_markers_that_start_as_the_mean_row(
     tmp_path: Path, tied: bool
 ) -> None:
     plain_folder(tmp_path, tie_word_embeddings=tied)
-    before = AutoModelForCausalLM.from_pretrained(tmp_path)
-    model, tokens = load_model(tmp_path)
+    before = saved(tmp_path)
+    model, tokens = opened(tmp_path)
     assert prompt.has_markers(tokens)
     assert tokens.pad_token is not None
-    old_tables, tables = embedding_tables(before), embedding_tables(model)
+    old_tables: list[Any] = embedding_tables(before)
+    tables: list[Any] = embedding_tables(model)
     assert len(tables) == (1 if tied else 2)
     for old, new in zip(old_tables, tables, strict=True):
         rows = len(old.weight)
@@ -137,10 +150,10 @@ def test_a_foreign_model_gets_markers_that_start_as_the_mean_row(
 def test_spare_rows_are_used_before_the_table_grows(tmp_path: Path) -> None:
     plain_folder(tmp_path)
     tiny(vocabulary=400).save_pretrained(tmp_path)
-    model, tokens = load_model(tmp_path)
+    model, tokens = opened(tmp_path)
     table = model.get_input_embeddings().weight
     assert table.shape[0] == 400
-    old = AutoModelForCausalLM.from_pretrained(tmp_path).get_input_embeddings().weight
+    old = saved(tmp_path).get_input_embeddings().weight
     first = tokens.convert_tokens_to_ids("<|system_info|>")
     torch.testing.assert_close(table[first], old[:first].mean(0))
 
@@ -148,12 +161,12 @@ def test_spare_rows_are_used_before_the_table_grows(tmp_path: Path) -> None:
 @pytest.mark.parametrize("tied", [True, False])
 def test_lora_trains_adapters_and_markers_and_is_merged(tmp_path: Path, tied: bool) -> None:
     folder = plain_folder(tmp_path / "base", tie_word_embeddings=tied)
-    base, tokens = load_model(folder)
+    base, tokens = opened(folder)
     frozen = {n: p.detach().clone() for n, p in base.named_parameters()}
     ids = torch.tensor([prompt.encode(Dialogue.ask("What is the egg?"), tokens).ids])
     with torch.no_grad():
         at_first = base(ids).logits
-        model = add_lora(base, tokens, 4)
+        model: Any = add_lora(base, tokens, 4)
         torch.testing.assert_close(model(ids).logits, at_first)
     examples = encode_examples([(d, [a]) for d, a in make_rows()], tokens)
     fit(
@@ -170,7 +183,7 @@ def test_lora_trains_adapters_and_markers_and_is_merged(tmp_path: Path, tied: bo
         trained = model(ids).logits
     assert not torch.allclose(trained, at_first, atol=1e-2)
     save_model(model, tokens, tmp_path / "out", MANIFEST)
-    merged = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    merged = saved(tmp_path / "out")
     with torch.no_grad():
         torch.testing.assert_close(merged(ids).logits, trained, rtol=1e-4, atol=1e-4)
     markers = {tokens.convert_tokens_to_ids(prompt.marker(n)) for n in ("user", "assistant")}
@@ -185,7 +198,7 @@ def test_lora_trains_adapters_and_markers_and_is_merged(tmp_path: Path, tied: bo
 
 def complaint(name: str | Path, texts: Iterable[str] | None = None) -> str:
     with pytest.raises(UserError) as caught:
-        load_model(name, texts)
+        opened(name, texts)
     return str(caught.value)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.train.makers import make_group
 
 from metaalign.schema import Dialogue, Group, Progress, UserError, Verdict, View, silent
 from metaalign.train.pairs import PairRow, make_pairs, read_pairs, write_pairs
 from metaalign.train.recipe import Pairs
-from tests.train.makers import make_group
 
 BRIEF, LONG = "A egg.", "The egg is a thing that most people know well."
 

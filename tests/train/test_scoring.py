@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.makers import random_examples, tiny
 
 from metaalign.train.batches import make_batch
 from metaalign.train.scoring import AnswerModel, answer_logprobs, use_bf16
-from tests.train.makers import random_examples, tiny
 
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama": {},

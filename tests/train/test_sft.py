@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.train.makers import SCRATCH, make_rows, phase, tiny, tokenizer
 
 from metaalign.schema import Dialogue, MetaPrompt
 from metaalign.train.batches import encode_examples
 from metaalign.train.recipe import Reads
 from metaalign.train.scoring import AnswerModel, answer_logprobs
 from metaalign.train.sft import sft, shown
-from tests.train.makers import SCRATCH, make_rows, phase, tiny, tokenizer
 
 
 def test_a_model_that_reads_the_query_is_not_shown_the_meta_prompt() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from tests.train.makers import make_dataset, make_group, short_recipe
 from transformers import AutoModelForCausalLM
 
 import metaalign.train
@@ -26,7 +27,6 @@ from metaalign.schema import (
 from metaalign.train.pairs import Answer, read_pairs
 from metaalign.train.recipe import recipe_names
 from metaalign.train.stages import safe_or_common, tokenizer_texts, train
-from tests.train.makers import make_dataset, make_group, short_recipe
 
 
 @pytest.fixture(scope="module")

@@ -5,11 +5,11 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.train.makers import tokenizer
 
 from metaalign.prompt import end_token_id, has_markers
 from metaalign.schema import UserError
 from metaalign.train.tokenizer import train_tokenizer
-from tests.train.makers import tokenizer
 
 TEXTS = ["the cat sat on the mat", "the dog sat on the log", "a cat and a dog"] * 20
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from tests.train.makers import SCRATCH, make_rows, phase, random_examples, tiny, tokenizer
 from torch import Tensor
 
 from metaalign.schema import Event, UserError
@@ -18,7 +19,6 @@ from metaalign.train.batches import Batch, Example, encode_examples
 from metaalign.train.recipe import Phase, Pretrained, Scratch
 from metaalign.train.sft import sft_objective
 from metaalign.train.trainer import History, fit, make_optimizers, rate_factor, token_budget
-from tests.train.makers import SCRATCH, make_rows, phase, random_examples, tiny, tokenizer
 
 
 def run(
@@ -27,8 +27,8 @@ def run(
     model = more.pop("model", None) or tiny()
     if examples is None:
         examples = encode_examples([(d, [a]) for d, a in make_rows()], tokenizer())
-    more = {"objective": sft_objective, "rates": SCRATCH, "key": "k"} | more
-    objective, rates = more.pop("objective"), more.pop("rates")
+    objective, rates = more.pop("objective", sft_objective), more.pop("rates", SCRATCH)
+    more.setdefault("key", "k")
     return model, fit(model, examples, objective, settings, rates, out=out, **more)
 
 
@@ -214,7 +214,7 @@ def test_a_loss_that_is_no_number_ends_with_advice(tmp_path: Path) -> None:
     def broken(batch: Batch, logprobs: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         return logprobs * float("nan"), {}
 
-    with pytest.raises(UserError, match="no number at step 1 .*lower lr"):
+    with pytest.raises(UserError, match=r"no number at step 1 .*lower lr"):
         run(tmp_path, phase(), objective=broken)
 
 

@@ -115,7 +115,7 @@ def _device(device: str | None) -> torch.device:
 
 def _dtype(dtype: str | None, device: torch.device) -> torch.dtype | Literal["auto"]:
     if dtype is None:
-        # Measured on two CPUs with bfloat16 units: a 1M-parameter Llama decodes no faster in
+        # Measured on two CPUs with bfloat16 units: a 1M-parameter Llama decodes hardly faster in
         # bfloat16, and its ties between tokens fall otherwise in a batch than alone.
         return torch.float32 if device.type == "cpu" else "auto"
     if dtype == "auto":

@@ -60,6 +60,7 @@ class _Background(Struct, frozen=True, forbid_unknown_fields=True):
 
 class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     schema: int
+    ignored: tuple[str, ...]
     not_values: frozenset[str]
     macros: dict[str, str]
     negation: _Negation
@@ -90,6 +91,7 @@ class _OpenRule(NamedTuple):
 class _Rules(NamedTuple):
     closed: tuple[_ClosedRule, ...]
     open: tuple[_OpenRule, ...]
+    ignored: tuple[re.Pattern[str], ...]
     negated_before: re.Pattern[str]
     negator: re.Pattern[str]
     negated_after: re.Pattern[str]
@@ -160,7 +162,7 @@ def _sentences(text: str) -> Iterator[tuple[int, str]]:
 def _finds(sentence: str, rules: _Rules) -> list[_Find]:
     """All that one sentence asks for."""
     finds: list[_Find] = []
-    masks: list[tuple[int, int]] = []
+    masks = [m.span("value") for pattern in rules.ignored for m in pattern.finditer(sentence)]
     for opened in rules.open:
         for match in opened.pattern.finditer(sentence):
             value = match["value"].strip("\"'")
@@ -279,6 +281,7 @@ def _rules() -> _Rules:
     return _Rules(
         tuple(closed),
         tuple(opened),
+        tuple(any_of([phrase], macros) for phrase in lexicon.ignored),
         re.compile(rf"(?<![\w'-])(?:{before})(?:\s+[\w'-]+){{0,{negation.reach}}}\s*$", re.I),
         re.compile(rf"(?<![\w'-])(?:{before})(?![\w-])", re.I),
         re.compile(rf"(?:\s+\w+){{0,2}}\s+(?:{after})(?![\w-])", re.I),
