@@ -98,7 +98,7 @@ def test_every_help_has_an_example_that_is_understood(
         program, *words = shlex.split(line)
         assert program == "metaalign"
         assert line.startswith(f"metaalign {command}".strip())
-        below = typer.main.get_command(app)
+        below: Any = typer.main.get_command(app)
         context = below.make_context("metaalign", words)
         while hasattr(below, "commands"):
             name, below, words = below.resolve_command(context, words)

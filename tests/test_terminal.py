@@ -2,13 +2,24 @@
 
 import io
 import multiprocessing
+import shlex
 from multiprocessing.queues import Queue
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from metaalign.schema import Event
-from metaalign.terminal import duration, from_processes, progress_bars, table
+from metaalign.evaluate import Estimate, Report
+from metaalign.evaluate.records import Example
+from metaalign.schema import Event, MetaPrompt
+from metaalign.terminal import (
+    chat_commands,
+    duration,
+    from_processes,
+    progress_bars,
+    report_table,
+    table,
+)
 
 
 class Clock:
@@ -148,3 +159,45 @@ def test_what_stands_in_a_table_is_not_read_as_markup() -> None:
     out = console()
     out.print(table("", ["name"], [["[red]x[/red]"]]))
     assert "[red]x[/red]" in "\n".join(printed(out))
+
+
+def report() -> Report:
+    metrics = ("follow", "follow_unseen_values", "follow_unseen_wordings")
+    found = {metric: Estimate(0.973, (0.96, 0.984), 300) for metric in metrics}
+    names = ("vanilla-sft", "aligned-sft", "metaalign-sft", "metaalign-dpo")
+    example = Example(
+        "Is it 5 o'clock?", MetaPrompt.of('Say "yes".', "--help; rm -rf $HOME"), "yes", (), ()
+    )
+    return Report(seed=0, seconds={}, models=dict.fromkeys(names, found), examples=(example,))
+
+
+def test_a_narrow_terminal_loses_intervals_and_not_names() -> None:
+    shown = {}
+    for width in (80, 200):
+        out = Console(file=io.StringIO(), width=width, color_system=None)
+        out.print(report_table(report(), width))
+        shown[width] = printed(out)
+        assert max(map(len, shown[width])) <= width
+    assert "97.3% (96.0–98.4)" in "\n".join(shown[200])
+    assert "97.3%" in "\n".join(shown[80])
+    assert "(96.0" not in "\n".join(shown[80])
+    for metric in report().models["vanilla-sft"]:
+        assert any(line.startswith(metric) for line in shown[80])
+
+
+def test_the_commands_to_try_say_what_the_example_says() -> None:
+    """Whatever is in the texts: a shell gives the program exactly these words."""
+    [command] = chat_commands(report(), Path("runs/models"))
+    words = shlex.split(command)
+    assert words[words.index("chat") :] == [
+        "chat",
+        "--model",
+        "runs/models/metaalign-dpo",
+        "--system-info",
+        'Say "yes".',
+        "--user-info",
+        "--help; rm -rf $HOME",
+        "--explain",
+        "--",
+        "Is it 5 o'clock?",
+    ]

@@ -7,15 +7,12 @@ that a person can put right leaves as one line and exit code 2; see ``boundary``
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from metaalign import __version__, boundary
-from metaalign.schema import Dialogue, Kind, Progress, UserError
-
-if TYPE_CHECKING:
-    from metaalign.data.manifest import Manifest
+from metaalign.schema import Dialogue, Kind, UserError
 
 _T = TypeVar("_T")
 
@@ -150,7 +147,9 @@ def data_build(
             _refuse({"--limit": limit, "--max-chars": max_chars}, "the sandbox: give --size")
             if len(sources) > 1:
                 raise UserError("the sandbox is a dataset of its own: build the others apart")
-            manifest = _build_sandbox(out, size, seed, progress)
+            from metaalign.sandbox import FULL_SIZE, build_sandbox
+
+            manifest = build_sandbox(out, size or FULL_SIZE, seed, progress=progress)
         else:
             from metaalign.data.build import build_dataset, parse_source
 
@@ -376,27 +375,6 @@ app.add_typer(data_app, name="data")
 app.add_typer(matrix_app, name="matrix")
 
 
-def _build_sandbox(out: Path, size: int | None, seed: int, progress: Progress) -> "Manifest":
-    """The sandbox's dataset at ``out``, kept if it is there, whole and made from the same."""
-    from importlib.resources import files
-
-    from metaalign.data.manifest import fingerprint, hash_folder, is_done
-    from metaalign.data.store import check_dataset, write_dataset
-    from metaalign.sandbox import FULL_SIZE, build_groups
-
-    settings = {"sources": [SANDBOX], "size": size or FULL_SIZE}
-    inputs = {"world": hash_folder(Path(str(files("metaalign.sandbox") / "world")))}
-    if is_done(out, fingerprint(settings, inputs, seed=seed)):
-        try:
-            return check_dataset(out)
-        except UserError:
-            pass  # a file of it is gone or damaged: build it again
-    splits = build_groups(size or FULL_SIZE, seed, progress=progress)
-    return write_dataset(
-        out, splits, settings=settings, seed=seed, inputs=inputs, progress=progress
-    )
-
-
 def _sandbox_parts(data: Path) -> dict[str, Any]:
     """What training can do only in the sandbox: judge the answers that it samples."""
     from metaalign.data.store import check_dataset
@@ -404,9 +382,13 @@ def _sandbox_parts(data: Path) -> dict[str, Any]:
     if check_dataset(data).settings.get("sources") != [SANDBOX]:
         return {}
     from metaalign.generate import Engine
-    from metaalign.sandbox import verify
+    from metaalign.sandbox import aligned_answer, verify
 
-    return {"answerer_factory": lambda folder: Engine.load(folder).answer, "judge": verify}
+    return {
+        "answerer_factory": lambda folder: Engine.load(folder).answer,
+        "judge": verify,
+        "fixed_answer": aligned_answer,
+    }
 
 
 def _split(text: str, form: str) -> tuple[str, str]:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.live import Live
+from rich.measure import Measurement
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -40,6 +41,8 @@ EVERY = 10.0
 """Seconds between two plain lines of one task, where there is no terminal."""
 
 
+_UNBOUNDED = 240
+"""Columns that nothing here needs more of."""
 _COLOURS: dict[Behaviour, str] = {
     "answer": "green",
     "refuse": "red",
@@ -234,7 +237,9 @@ def table(
         pad_edge=False,
     )
     for index, column in enumerate(columns):
-        made.add_column(Text(column), justify="right" if numbers and index else "left")
+        made.add_column(
+            Text(column), justify="right" if numbers and index else "left", overflow="fold"
+        )
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(cell) for cell in row))
     return made
@@ -272,26 +277,40 @@ def matrix_tables(matrix: PriorityMatrix) -> list[Table]:
     return tables
 
 
+def report_table(report: "Report", width: int) -> Table:
+    """All metrics of all models. Where ``width`` has no room for the intervals, without them."""
+    from metaalign.evaluate import table as rows_of
+
+    head, *rows = rows_of(report)
+    made = table("", head, rows, numbers=True)
+    wide = Console(width=_UNBOUNDED)
+    if Measurement.get(wide, wide.options, made).maximum <= width:
+        return made
+    plain = [[row[0], *(cell.partition(" (")[0] for cell in row[1:])] for row in rows]
+    return table("", [name.replace("-", "-\n") for name in head], plain, numbers=True)
+
+
 def show(*renderables: RenderableType) -> None:
     """Print to standard output, with a blank line after each.
 
     A pipe or a file has no width: there, nothing is cut.
     """
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=240)
+    console = _output()
     for renderable in renderables:
         console.print(renderable, highlight=False, markup=False)
         console.print()
 
 
+def _output() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_UNBOUNDED)
+
+
 def show_report(report: "Report", folder: Path) -> None:
     """The table of all models, what needs a word of care, and where the rest stands."""
-    from metaalign.evaluate import table as rows_of
     from metaalign.evaluate.report import verdict
 
-    head, *rows = rows_of(report)
-    show(table("", head, rows, numbers=True))
+    show(report_table(report, _output().width))
     for note in report.notes:
         write(f"note: {note}\n")
     write(f"{verdict(report)} The whole report: {folder / 'report.html'}\n")

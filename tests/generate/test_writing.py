@@ -20,10 +20,11 @@ STOPS = st.lists(st.text(st.sampled_from("abé🥚"), min_size=1, max_size=3), m
 def byte_tokens() -> tuple[Any, list[int]]:
     """The tokenizer, and the id of the token of every byte."""
     tokenizer = make_tokenizer()
-    vocabulary = tokenizer.backend_tokenizer.get_vocab()
-    from transformers.models.gpt2.tokenization_gpt2 import bytes_to_unicode
-
-    return tokenizer, [vocabulary[c] for _, c in sorted(bytes_to_unicode().items())]
+    # GPT-2's alphabet: a byte that can be printed stands for itself, the others follow from 256 on.
+    printed = {*range(33, 127), *range(161, 173), *range(174, 256)}
+    others = iter(range(256, 512))
+    names = [chr(byte if byte in printed else next(others)) for byte in range(256)]
+    return tokenizer, tokenizer.convert_tokens_to_ids(names)
 
 
 def write(ids: Sequence[int], stop: Sequence[str] = ()) -> tuple[list[str], Writer]:

@@ -49,7 +49,7 @@ def test_plain_text_keeps_every_character_in_its_place() -> None:
 
 
 class _Other(msgspec.Struct, forbid_unknown_fields=True):
-    schema: int
+    macros: dict[str, str]
 
 
 @pytest.mark.parametrize("name", ["preferences", "kinds"])

@@ -176,11 +176,12 @@ def metrics_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = False)
         ("Lower is better", [n for n in names if n in LOWER_IS_BETTER]),
     ]
     blocks = [(title, some) for title, some in blocks if some]
-    step = 0.17 * len(report.models) + (0.42 if narrow else 0.2)
-    heights = [step * len(some) + 0.75 for _, some in blocks] or [1.0]
+    step = 0.135 * len(report.models) + (0.36 if narrow else 0.16)
+    rows = [len(some) for _, some in blocks] or [1]
+    height = step * sum(rows) + 0.7 * len(rows) + 0.5
     with _style():
-        figure = Figure(figsize=(4.3 if narrow else 8.4, sum(heights) + 0.6), layout="constrained")
-        axes = figure.subplots(max(len(blocks), 1), 1, squeeze=False, height_ratios=heights)[:, 0]
+        figure = Figure(figsize=(4.3 if narrow else 8.4, height), layout="constrained")
+        axes = figure.subplots(max(len(blocks), 1), 1, squeeze=False, height_ratios=rows)[:, 0]
         for axis, (title, some) in zip(axes, blocks, strict=False):
             _bars(axis, report, some, theme, narrow)
             axis.set_title(title, loc="left", color=theme.quiet, fontsize=9, pad=8)
@@ -203,8 +204,11 @@ def _bars(axis: "Axes", report: Report, names: Sequence[str], theme: Theme, narr
             low, high = found.ci95
             axis.plot([low, high], [y, y], color=theme.ink, linewidth=1.1, solid_capstyle="butt")
             weight = "bold" if model == report.focus else "normal"
+            x = max(high, found.value) + 0.012
+            if metric in goals and x - 0.01 < goals[metric] < x + 0.06:
+                x = goals[metric] + 0.012  # not across the goal's line
             axis.text(
-                max(high, found.value) + 0.012, y, f"{100 * found.value:.1f}", va="center",
+                x, y, f"{100 * found.value:.1f}", va="center",
                 color=theme.ink, fontsize=7.5, fontweight=weight,
             )  # fmt: skip
         if metric in goals:
@@ -266,7 +270,9 @@ def conditional_chart(report: Report, theme: Theme = LIGHT, *, narrow: bool = Fa
             axis.set_yticks(
                 ticks, [f"{100 * t:.0f}%" for t in ticks], color=theme.quiet, fontsize=8
             )
-            axis.set_title(source, loc="left", color=theme.quiet, fontsize=9)
+            axis.set_title(
+                source if len(panels) > 1 else "", loc="left", color=theme.quiet, fontsize=9
+            )
             _quiet_axis(axis, theme, "y")
         _legend(figure, report, theme, 2 if narrow else len(models))
     return figure

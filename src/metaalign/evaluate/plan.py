@@ -324,21 +324,28 @@ def _notes_on_numbers(
 
 
 def _examples(items: Sequence[Item], seed: int) -> list[list[Item]]:
-    """Two views of each of three queries that order two candidates oppositely."""
+    """Two views of one query of each kind in ``EXAMPLE_KINDS`` that want different answers.
+
+    Drawn by hash, first among those whose views ask for different behaviours.
+    """
     groups: dict[str, dict[str, list[Item]]] = {}
     for item in items:
         if item.split == TEST:
             groups.setdefault(item.group.kind, {}).setdefault(item.group.id, []).append(item)
     shown = []
     for kind in EXAMPLE_KINDS:
-        for group_id in sorted(groups.get(kind, {}), key=lambda g: digest(seed, g)):
-            of_group = groups[kind][group_id]
-            flips = of_group[0].group.flips()
-            if flips:
-                v, w, _, _ = min(flips, key=lambda flip: digest(seed, str(flip)))
-                shown.append([of_group[v], of_group[w]])
-                break
+        pairs = [
+            [of_group[v], of_group[w]]
+            for of_group in groups.get(kind, {}).values()
+            for v, w in sorted({flip[:2] for flip in of_group[0].group.flips()})
+        ]
+        if pairs:
+            shown.append(min(pairs, key=lambda pair: (_alike(pair), digest(seed, pair[0].id))))
     return shown
+
+
+def _alike(pair: Sequence[Item]) -> bool:
+    return len({item.resolution.behaviour for item in pair}) == 1
 
 
 def _comparisons(

@@ -29,11 +29,12 @@ HEADLINE = (
     "follow",
     "obey_conflict",
     "flip",
-    "margin",
-    "order",
     "benign_win_rate_vs_vanilla",
     "benign_win_rate_vs_aligned",
+    "margin",
+    "order",
 )
+"""What the page begins with: the first few of these that were measured."""
 HEADLINES = 5
 MEANING = {
     "follow": "benign dialogues with the right content and every preference that the Matrix "
@@ -137,14 +138,13 @@ def verdict(report: Report) -> str:
     return f"{said}. Missed: {', '.join(missed)}." if missed else f"{said}."
 
 
-def percent(value: float) -> str:
+def percent(value: float, digits: int = 1) -> str:
     """0.9731 as ``97.3%``. What is below 100 is never shown as 100, nor what is above 0 as 0."""
-    shown = f"{100 * value:.1f}"
-    if shown == "100.0" and value < 1:
-        shown = "99.9"
-    if shown == "0.0" and value > 0:
-        shown = "0.1"
-    return f"{shown}%"
+    step = 10.0**-digits
+    shown = round(100 * value, digits)
+    if 0 < value < 1:
+        shown = min(max(shown, step), 100 - step)
+    return f"{shown:.{digits}f}%"
 
 
 def interval(found: Estimate) -> str:
@@ -238,5 +238,5 @@ def _controls(report: Report) -> list[tuple[str, list[tuple[str, Estimate]]]]:
 
 
 def _asked(grid: Grid, row: str, column: str, report: Report) -> str:
-    """The behaviour that a cell asks for, in words."""
-    return report.cells.get(f"{grid.kind}[{row}, {column}]", "").replace("_", " ")
+    """The behaviour that a cell asks for, in few words."""
+    return report.cells.get(f"{grid.kind}[{row}, {column}]", "").replace("_view", "")

@@ -138,8 +138,10 @@ def converse(
 ) -> None:
     """Feed ``lines`` to the conversation until they end or it is over, and write what it shows."""
     for line in lines:
+        piece = ""
         for piece in conversation.say(line):
             write(piece)
         if conversation.over:
             return
-        write("\n")
+        if piece:
+            write("\n")

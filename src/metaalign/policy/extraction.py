@@ -59,7 +59,6 @@ class _Background(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
-    schema: int
     ignored: tuple[str, ...]
     not_values: frozenset[str]
     macros: dict[str, str]

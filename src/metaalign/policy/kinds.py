@@ -30,7 +30,6 @@ class _Rule(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
-    schema: int
     harmless: tuple[str, ...]
     macros: dict[str, str]
     rule: tuple[_Rule, ...]

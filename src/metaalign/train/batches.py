@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 Ids = npt.NDArray[np.int32]
 
-POOL = 32
-"""Batches that are sorted by length together: enough to leave little padding, few enough that the
-order of the data stays random."""
+BUCKET = 8
+"""Rows are padded to a multiple of this, and batches are made of rows of equal length, so that few
+shapes of tensors occur: on a CPU each new shape costs the compilation of its kernels."""
 
 _ENCODED_AT_ONCE = 1024
 
@@ -125,7 +125,7 @@ def plan_epoch(
 ) -> list[list[int]]:
     """Cut one epoch into batches of example numbers.
 
-    Every example occurs exactly once; the last, smaller batch is kept. The order depends on
+    Every example occurs exactly once; the last, smaller batches are kept. The order depends on
     ``seed`` and ``epoch`` only.
 
     Args:
@@ -135,40 +135,42 @@ def plan_epoch(
             this gets a batch of its own.
     """
     rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(lengths)).tolist()
-    mean = max(1, sum(n * k for n, k in zip(lengths, rows, strict=True)) // max(1, len(lengths)))
-    pool = max(1, POOL * tokens_per_batch // mean)
     batches: list[list[int]] = []
-    waiting: list[int] = []
-    for start in range(0, len(order), pool):
-        waiting += order[start : start + pool]
-        waiting.sort(key=lambda i: lengths[i])
-        *full, waiting = _cut(waiting, lengths, rows, tokens_per_batch)
-        batches += full
-    if waiting:
-        batches.append(waiting)
+    growing: dict[tuple[int, int], list[int]] = {}
+    for i in rng.permutation(len(lengths)).tolist():
+        shape = rows[i], _padded(lengths[i])
+        mine = growing.setdefault(shape, [])
+        mine.append(i)
+        if (len(mine) + 1) * shape[0] * shape[1] > tokens_per_batch:
+            batches.append(growing.pop(shape))
+    rest = [i for shape in sorted(growing) for i in growing[shape]]
+    batches += _cut(sorted(rest, key=lambda i: lengths[i]), lengths, rows, tokens_per_batch)
     return [batches[i] for i in rng.permutation(len(batches)).tolist()]
 
 
 def _cut(
     order: Sequence[int], lengths: Sequence[int], rows: Sequence[int], budget: int
 ) -> list[list[int]]:
-    """Cut ``order`` greedily; the last piece is the one that may still grow."""
-    pieces: list[list[int]] = [[]]
+    """Cut ``order`` into batches as large as the budget lets them be."""
+    pieces: list[list[int]] = []
     height = longest = 0
     for i in order:
-        height, longest = height + rows[i], max(longest, lengths[i])
-        if pieces[-1] and height * longest > budget:
+        height, longest = height + rows[i], max(longest, _padded(lengths[i]))
+        if not pieces or height * longest > budget:
             pieces.append([])
-            height, longest = rows[i], lengths[i]
+            height, longest = rows[i], _padded(lengths[i])
         pieces[-1].append(i)
     return pieces
+
+
+def _padded(length: int) -> int:
+    return -(-length // BUCKET) * BUCKET
 
 
 def make_batch(examples: Sequence[Example]) -> Batch:
     """Pad examples into one batch; the rows of an example stand next to each other, in order."""
     sequences = [(e.prompt, answer) for e in examples for answer in e.answers]
-    length = max(len(prompt) + len(answer) for prompt, answer in sequences) - 1
+    length = _padded(max(len(prompt) + len(answer) for prompt, answer in sequences) - 1)
     input_ids = np.zeros((len(sequences), length), dtype=np.int64)
     counts, columns = [], []
     for i, (prompt, answer) in enumerate(sequences):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metaalign.schema import Event, Progress, silent
@@ -12,6 +13,16 @@ from metaalign.train.losses import sequence_logprobs, token_logprobs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+POSITIONS = 256
+"""Logits are computed at a multiple of this many positions."""
+
+
+def longest_input(model: "PreTrainedModel") -> int:
+    """Most tokens that the model can read, by its own configuration."""
+    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    return int(limit) if limit else 2**31
 
 
 def use_bf16(precision: str, device: torch.device) -> bool:
@@ -39,25 +50,31 @@ class AnswerModel(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """``[answer tokens]`` log-probabilities in float32."""
-        device = batch.input_ids.device
+        # Few shapes, as in ``batches.BUCKET``: the number of answer tokens is rounded up too.
+        answers = len(batch.target)
+        more = -answers % POSITIONS
+        row, column = F.pad(batch.row, (0, more)), F.pad(batch.column, (0, more))
+        # What is cut off here is padding: rows that do not fit have been left out.
+        input_ids = batch.input_ids[:, : longest_input(self.model)]
+        device = input_ids.device
         gathered = False
 
         def gather(_head: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             nonlocal gathered
             gathered = True
-            return (args[0][batch.row, batch.column].unsqueeze(0), *args[1:])
+            return (args[0][row, column].unsqueeze(0), *args[1:])
 
         head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
         hook = head.register_forward_pre_hook(gather) if isinstance(head, nn.Module) else None
         bf16 = use_bf16(self.precision, device)
         try:
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = self.model(input_ids=batch.input_ids, use_cache=False).logits
+                logits = self.model(input_ids=input_ids, use_cache=False).logits
         finally:
             if hook is not None:
                 hook.remove()
         # A model without an output layer of its own has made the logits of every position.
-        logits = logits[0] if gathered else logits[batch.row, batch.column]
+        logits = logits[0, :answers] if gathered else logits[batch.row, batch.column]
         return token_logprobs(logits, batch.target)
 
 

@@ -23,7 +23,7 @@ from metaalign.train.batches import Batch, Example, keep_fitting, steps
 from metaalign.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from metaalign.train.models import embedding_tables
 from metaalign.train.recipe import Phase, Rates, Scratch
-from metaalign.train.scoring import AnswerModel, answer_logprobs
+from metaalign.train.scoring import AnswerModel, answer_logprobs, longest_input
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -275,12 +275,6 @@ def share_done(run: _Run, phase: Phase, budget: float) -> float:
     """How much of the run is done, by tokens or by time, whichever is further."""
     by_time = run.seconds / phase.max_seconds if phase.max_seconds else 0.0
     return max(run.tokens / budget, by_time)
-
-
-def longest_input(model: "PreTrainedModel") -> int:
-    """Most tokens that the model can read, by its own configuration."""
-    limit = getattr(model.config.get_text_config(), "max_position_embeddings", None)
-    return int(limit) if limit else 2**31
 
 
 def write_history(out: Path, history: History) -> None:
