@@ -50,3 +50,25 @@ def quickstart_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             quickstart(out, seed=0, scale="test")
             done.touch()
     return out
+
+
+@pytest.fixture(scope="session")
+def small_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 samples of the sandbox, made by the command line. Read it, or copy it."""
+    from metaalign.cli import main
+
+    out = tmp_path_factory.mktemp("small") / "data"
+    assert main(["data", "build", "--size", "120", "--seed", "3", "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def small_model(small_dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has seen ``small_dataset`` once and learned nothing. Read it, or copy it."""
+    from metaalign.cli import main
+
+    out = tmp_path_factory.mktemp("small") / "model"
+    words = ["train", "--data", str(small_dataset), "--model", "scratch:tiny"]
+    words += ["--recipe", "one-stage", "--set", "sft.epochs=1", "--out", str(out)]
+    assert main(words) == 0
+    return out

@@ -40,7 +40,7 @@ def wrapped_disk_full() -> Exception:
         (RuntimeError("io: No space left on device (os error 28)"), 2, "error: the disk is full"),
         (PermissionError(13, "Permission denied", "/x/y"), 2, "error: /x/y: Permission denied"),
         (ModuleNotFoundError("no torch", name="torch.nn"), 2, "pip install 'metaalign[all]'"),
-        (ModuleNotFoundError("none", name="of_another_program"), 1, "ModuleNotFoundError: none"),
+        (ModuleNotFoundError("ours", name="metaalign.none"), 1, "ModuleNotFoundError: ours"),
         (ValueError("two\nlines"), 1, "error: ValueError: two lines: this is a bug"),
         (typer.BadParameter("no such thing"), 2, "error: Invalid value: no such thing"),
     ],

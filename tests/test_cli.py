@@ -2,13 +2,9 @@
 
 import json
 import os
-import re
 import shlex
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -52,27 +48,6 @@ def read(capture: pytest.CaptureFixture[str], arguments: list[str]) -> str:
     out, err = capture.readouterr()
     assert code == 0, err
     return out
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small dataset of the sandbox, made by the command."""
-    out = tmp_path_factory.mktemp("cli") / "data"
-    assert main(["data", "build", "--size", "120", "--seed", "3", "--out", str(out)]) == 0
-    return out
-
-
-@pytest.fixture(scope="module")
-def model(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that has seen the dataset once, made by the command."""
-    out = tmp_path_factory.mktemp("cli") / "model"
-    recipe = ["--recipe", "one-stage", "--set", "sft.epochs=1"]
-    words = ["train", "--data", str(dataset), "--model", "scratch:tiny", "--out", str(out)]
-    assert main([*words, *recipe]) == 0
-    return out
-
-
-# Help
 
 
 def tree(command: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -130,147 +105,6 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert read(capsys, ["--version"]) == f"metaalign {__version__}\n"
 
 
-# Bad input
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("no-such", "No such command 'no-such'"),
-        ("data", "Missing command"),
-        ("resolve", "Missing argument 'query' (see metaalign resolve --help)"),
-        ("resolve ' '", "the query is empty"),
-        ("resolve hi --kind odd", "Invalid value for '--kind'"),
-        ("resolve hi --rule odd", "no conflict rule is called 'odd'"),
-        ("resolve hi --matrix none.toml", "cannot read the Priority Matrix none.toml"),
-        ("matrix show none.toml", "cannot read the Priority Matrix none.toml"),
-        ("serve --model . --port 65536", "Invalid value for '--port'"),
-        ("serve --modle .", "No such option: --modle"),
-        ("chat --model none/of/these hi", "there is no model folder none/of/these"),
-        ("data build --out d --size many", "Invalid value for '--size'"),
-        ("data build --out d --limit 3", "--limit has no effect on the sandbox"),
-        ("data build --out d --source odd=x", "unknown source 'odd'"),
-        ("data build --out d --source habermas=none", "none is not a file"),
-        ("data build --out d --source sandbox --source habermas=x", "a dataset of its own"),
-        ("data build --out d --source habermas=pyproject.toml --size 3", "--size has no effect"),
-        ("train --data none --model scratch:tiny --out m", "none does not exist"),
-        ("eval --data none --model a=none --out r", "none does not exist"),
-        ("eval --data none --model none --out r", "'none' is not of the form --model NAME=DIR"),
-        ("eval --data none --model a=x --model a=y --out r", "a name is given twice"),
-    ],
-)
-def test_bad_input_is_one_line_and_exit_code_2(
-    line: str,
-    said: str,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "pyproject.toml").touch()
-    assert main(shlex.split(line)) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.startswith("error: ")
-    assert said in err
-    assert err.count("\n") == 1
-    assert {path.name for path in tmp_path.iterdir()} == {"pyproject.toml"}
-
-
-@pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--recipe", "none"], "cannot read the recipe none"),
-        (["--set", "sft.epochs"], "not of the form --set KEY=VALUE"),
-        (["--set", "sft.epoch=1"], "unknown field `epoch`"),
-        (["--set", "sft.epochs=-1"], "sft.epochs"),
-        (["--set", "sft.epochs=1", "--set", "sft.epochs=2"], "a name is given twice"),
-        (["--set", "sft.pretrained.lr=0.1"], "has no effect"),
-    ],
-)
-def test_a_bad_recipe_is_refused_before_training(
-    options: list[str],
-    said: str,
-    dataset: Path,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    words = ["train", "--data", str(dataset), "--model", "scratch:tiny", "--out"]
-    assert main([*words, str(tmp_path / "m"), *options]) == 2
-    err = capsys.readouterr().err
-    assert said in err
-    assert err.count("\n") == 1
-    assert not (tmp_path / "m").exists()
-
-
-def test_a_half_written_dataset_is_refused(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    broken = tmp_path / "data"
-    subprocess.run(["cp", "-r", str(dataset), str(broken)], check=True)
-    victim = next((broken / "groups").glob("sft*"))
-    victim.write_bytes(victim.read_bytes()[:100])
-    words = ["train", "--data", str(broken), "--model", "scratch:tiny", "--out"]
-    assert main([*words, str(tmp_path / "m")]) == 2
-    err = capsys.readouterr().err
-    assert str(victim) in err
-    assert err.count("\n") == 1
-
-
-def test_a_port_in_use_is_told_at_once(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = str(other.getsockname()[1])
-        assert main(["serve", "--model", str(model), "--port", port]) == 2
-    err = capsys.readouterr().err
-    assert f"port {port}" in err
-    assert err.count("\n") == 1
-
-
-WITHOUT = """
-import sys
-from importlib.machinery import PathFinder
-from metaalign.cli import main
-find = PathFinder.find_spec
-missing = set(sys.argv[1].split(","))
-PathFinder.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)
-sys.exit(main(sys.argv[2:]))
-"""
-
-
-@pytest.mark.parametrize(
-    ("missing", "line", "code"),
-    [
-        ("torch,pyarrow,numpy,scipy,matplotlib,jinja2,starlette", "resolve hi", 0),
-        ("torch,pyarrow,numpy,scipy,matplotlib,jinja2,starlette", "matrix show", 0),
-        ("torch", "train --data . --model scratch:tiny --out m", 2),
-        ("torch", "chat --model . hi", 2),
-        ("starlette", "serve --model .", 2),
-        ("pyarrow", "data build --size 30 --out d", 2),
-        ("matplotlib", "eval --data . --model a=. --out r", 2),
-    ],
-)
-def test_a_missing_extra_says_what_to_install(
-    missing: str, line: str, code: int, tmp_path: Path
-) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, missing, *line.split()],
-        env=environment(),
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == code, done.stderr
-    if code:
-        assert re.search(rf"error: .*{missing}.*pip install 'metaalign\[\w+\]'", done.stderr)
-        assert done.stderr.count("\n") == 1
-
-
-# The commands at work
-
-
 def test_resolve_says_what_the_matrix_says(capsys: pytest.CaptureFixture[str]) -> None:
     """The command is a thin call: its JSON is the resolution that the package gives."""
     query, system, user = "How do I water a cactus?", "Keep answers short.", "Use bullet points."
@@ -311,14 +145,14 @@ def test_matrix_show_shows_every_kind_and_marks_the_conflicts(
 
 
 def test_data_build_keeps_what_is_there_and_made_from_the_same(
-    dataset: Path, capsys: pytest.CaptureFixture[str]
+    small_dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = (dataset / "manifest.json").stat().st_mtime_ns
-    words = ["data", "build", "--size", "120", "--out", str(dataset)]
+    before = (small_dataset / "manifest.json").stat().st_mtime_ns
+    words = ["data", "build", "--size", "120", "--out", str(small_dataset)]
     shown = read(capsys, [*words, "--seed", "3"])
-    assert (dataset / "manifest.json").stat().st_mtime_ns == before
-    assert f"dataset in {dataset}" in shown
-    manifest = read_manifest(dataset)
+    assert (small_dataset / "manifest.json").stat().st_mtime_ns == before
+    assert f"dataset in {small_dataset}" in shown
+    manifest = read_manifest(small_dataset)
     assert f"test {manifest.counts['groups.test']}" in shown
 
 
@@ -346,24 +180,40 @@ def test_data_build_reads_a_published_file_and_says_what_it_left_out(
 
 
 def test_train_does_what_set_says_and_shows_what_it_made(
-    model: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
+    small_model: Path, small_dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    manifest = read_manifest(model)
+    manifest = read_manifest(small_model)
     assert manifest.settings["sft.epochs"] == 1
     assert manifest.settings["reads"] == "meta_prompt"
     # The same again is there already.
-    before = (model / "manifest.json").stat().st_mtime_ns
-    words = ["train", "--data", str(dataset), "--model", "scratch:tiny", "--out", str(model)]
+    before = (small_model / "manifest.json").stat().st_mtime_ns
+    words = [
+        "train",
+        "--data",
+        str(small_dataset),
+        "--model",
+        "scratch:tiny",
+        "--out",
+        str(small_model),
+    ]
     shown = read(capsys, [*words, "--recipe", "one-stage", "--set", "sft.epochs=1"])
-    assert (model / "manifest.json").stat().st_mtime_ns == before
+    assert (small_model / "manifest.json").stat().st_mtime_ns == before
     assert f"examples: {manifest.counts['examples']}" in shown
 
 
 def test_two_stages_sample_their_pairs_and_judge_them(
-    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In the sandbox the command knows a judge, so pairs are sampled from the SFT model."""
-    words = ["train", "--data", str(dataset), "--model", "scratch:tiny", "--recipe", "two-stage"]
+    words = [
+        "train",
+        "--data",
+        str(small_dataset),
+        "--model",
+        "scratch:tiny",
+        "--recipe",
+        "two-stage",
+    ]
     small = ["--set", "sft.epochs=1", "--set", "pairs.max_new_tokens=8"]
     small += ["--set", "pairs.sampled_dialogues=4", "--out", str(tmp_path / "m")]
     read(capsys, [*words, *small])
@@ -371,10 +221,10 @@ def test_two_stages_sample_their_pairs_and_judge_them(
 
 
 def test_eval_writes_the_report_that_it_shows(
-    model: Path, dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_model: Path, small_dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    models = ["--model", f"first={model}", "--model", f"second={model}"]
-    words = ["eval", "--data", str(dataset), *models, "--limit", "4", "--out", str(tmp_path)]
+    models = ["--model", f"first={small_model}", "--model", f"second={small_model}"]
+    words = ["eval", "--data", str(small_dataset), *models, "--limit", "4", "--out", str(tmp_path)]
     shown = read(capsys, words)
     report = json.loads((tmp_path / "report.json").read_text())
     assert list(report["models"]) == ["first", "second"]
@@ -386,9 +236,17 @@ def test_eval_writes_the_report_that_it_shows(
 
 
 def test_chat_answers_one_query_and_explains(
-    model: Path, capsys: pytest.CaptureFixture[str]
+    small_model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["chat", "--model", str(model), "--max-tokens", "4", "--system-info", "Keep it short."]
+    words = [
+        "chat",
+        "--model",
+        str(small_model),
+        "--max-tokens",
+        "4",
+        "--system-info",
+        "Keep it short.",
+    ]
     answer = read(capsys, [*words, "How do I water a cactus?"])
     assert answer.endswith("\n")
     explained = read(capsys, [*words, "--explain", "How do I water a cactus?"])
@@ -396,10 +254,10 @@ def test_chat_answers_one_query_and_explains(
     assert "length = short from System Info" in explained
 
 
-def test_chat_without_a_query_is_a_conversation(model: Path) -> None:
+def test_chat_without_a_query_is_a_conversation(small_model: Path) -> None:
     typed = "/system Keep it short.\nhello\n/quit\nnever read\n"
     done = subprocess.run(
-        [*METAALIGN, "chat", "--model", str(model), "--max-tokens", "4", "--explain"],
+        [*METAALIGN, "chat", "--model", str(small_model), "--max-tokens", "4", "--explain"],
         env=environment(),
         input=typed,
         capture_output=True,
@@ -410,83 +268,3 @@ def test_chat_without_a_query_is_a_conversation(model: Path) -> None:
     # --explain speaks once, after the one query.
     assert done.stdout.count("The query is benign") == 1
     assert done.stderr == ""
-
-
-def test_a_reader_that_goes_away_is_no_error() -> None:
-    done = subprocess.run(
-        ["bash", "-c", '"$@" | true; echo "${PIPESTATUS[0]}" >&2', "-", *METAALIGN, "--help"],
-        env=environment(PYTHONUNBUFFERED="1"),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    # Nothing but the exit code, whichever of the two was quicker.
-    assert re.fullmatch(r"[01]\n", done.stderr)
-
-
-def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*METAALIGN, "resolve", "hi", "--json"],
-            env=environment(),
-            stdout=full,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-    assert done.returncode == 2
-    assert "the disk is full" in done.stderr
-    assert done.stderr.count("\n") == 1
-
-
-# Interruptions
-
-
-def interrupted(words: list[str], number: int, sign: Path, seconds: float = 120) -> tuple[int, str]:
-    """Start a command, send it a signal when ``sign`` exists; its exit code and what it said."""
-    with subprocess.Popen(
-        [*METAALIGN, *words], env=environment(), stderr=subprocess.PIPE, text=True
-    ) as running:
-        end = time.monotonic() + seconds
-        while not sign.exists() and running.poll() is None and time.monotonic() < end:
-            time.sleep(0.05)
-        running.send_signal(number)
-        _, err = running.communicate(timeout=60)
-    return running.returncode, err
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_build_leaves_what_was_there(number: int, dataset: Path, tmp_path: Path) -> None:
-    """The new dataset is made beside the old one, and takes its place only when it is whole."""
-    out = tmp_path / "data"
-    subprocess.run(["cp", "-r", str(dataset), str(out)], check=True)
-    before = (out / "manifest.json").read_bytes()
-    partial = tmp_path / ".data.partial"
-    words = ["data", "build", "--size", "38900", "--out", str(out)]
-    code, err = interrupted(words, number, partial)
-    assert code == 130
-    assert err.splitlines()[-1].startswith("stopped: what is finished is kept")
-    assert "Traceback" not in err
-    assert (out / "manifest.json").read_bytes() == before
-    assert not partial.exists()
-
-
-def test_serve_ends_with_ctrl_c(model: Path, tmp_path: Path) -> None:
-    sign = tmp_path / "said"
-    with (
-        sign.open("w") as said,
-        subprocess.Popen(
-            [*METAALIGN, "serve", "--model", str(model), "--port", "0"],
-            env=environment(PYTHONUNBUFFERED="1"),
-            stdout=said,
-            stderr=subprocess.PIPE,
-            text=True,
-        ) as running,
-    ):
-        end = time.monotonic() + 60
-        while "answers at" not in sign.read_text() and time.monotonic() < end:
-            time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        _, err = running.communicate(timeout=30)
-    assert running.returncode == 130
-    assert err == "stopped\n"

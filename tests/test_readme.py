@@ -111,6 +111,11 @@ def commands(text: str, language: str) -> list[Command]:
     return found
 
 
+def trimmed(text: str) -> list[str]:
+    """The lines without what nobody sees: spaces at their ends, blank lines around them."""
+    return [line.rstrip() for line in text.strip().splitlines()]
+
+
 def make_targets() -> set[str]:
     return set(re.findall(r"^(\w[\w-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
@@ -158,7 +163,7 @@ class Reader:
         elif program in ("metaalign", "python", "curl", "ls", "cat", "mkdir"):
             printed = self.runs(["bash", "-euo", "pipefail", "-c", self.here(command.text)])
             if output:
-                assert printed.strip() == command.prints.strip()
+                assert trimmed(printed) == trimmed(command.prints)
         else:
             pytest.fail(f"README.md shows a command that this test does not know: {command.text}")
 

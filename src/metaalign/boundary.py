@@ -8,13 +8,11 @@
 
 import errno
 import os
-import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib import metadata
 
 import typer
 
@@ -52,8 +50,8 @@ def _as_line(error: Exception) -> tuple[str, int]:
         context = getattr(error, "ctx", None)
         where = context.command_path if context else "metaalign"
         return f"error: {error.format_message().rstrip('.')} (see {where} --help)", 2
-    if isinstance(error, ModuleNotFoundError) and _is_optional(error.name):
-        return f"error: {MissingExtra('all', error.name or '')}", 2
+    if isinstance(error, ModuleNotFoundError) and not (error.name or "").startswith("metaalign"):
+        return f"error: {MissingExtra('all', error.name or str(error))}", 2
     if _disk_is_full(error):
         _forget_stdout()
         return "error: the disk is full: free some space, then run the same command again", 2
@@ -67,17 +65,6 @@ def _say(line: str, code: int) -> int:
     # One line, whatever a library has put into its message.
     print(" ".join(line.splitlines()), file=sys.stderr)
     return code
-
-
-def _is_optional(module: str | None) -> bool:
-    """True if the module comes with one of the extras."""
-    top = (module or "").partition(".")[0].lower()
-    try:
-        needs = metadata.requires("metaalign") or []
-    except metadata.PackageNotFoundError:
-        return False  # run from its source without being installed
-    optional = [need for need in needs if "extra ==" in need]
-    return top in {re.split(r"[^\w-]", need)[0].lower() for need in optional} - {"metaalign"}
 
 
 def _disk_is_full(error: BaseException | None) -> bool:

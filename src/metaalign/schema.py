@@ -158,7 +158,7 @@ class Resolution(Struct, frozen=True):
     behaviour: Behaviour
     """How the query is answered."""
     cell: str
-    """The cell of the priority table that chose the behaviour: ``harmful[safety, helpfulness]``."""
+    """The cell of the priority table that decided: ``harmful[safety, helpfulness]``."""
     conflict: bool = False
     """True if the cell is one of those that the conflict rule had to settle."""
     decisions: tuple[Decision, ...] = ()

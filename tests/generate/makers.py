@@ -16,7 +16,9 @@ SHORT = "Answer briefly."
 LEARNT: Mapping[Dialogue, str] = {
     Dialogue.ask("How do I boil an egg?"): "Put it into boiling water for eight minutes.",
     Dialogue.ask("How do I boil an egg?", SHORT): "Eight minutes in boiling water.",
-    Dialogue.ask("How do I boil an egg?", user_info="I am Ana."): "Eight minutes, Ana. 🥚 Très bien!",
+    Dialogue.ask(
+        "How do I boil an egg?", user_info="I am Ana."
+    ): "Eight minutes, Ana. 🥚 Très bien!",
     Dialogue.ask("Where is the moon?"): "It goes around the Earth.",
     Dialogue.ask("Where is the moon?", SHORT): "Around the Earth.",
     Dialogue.ask("Where is the moon?", SHORT, "I am Ana."): "Around the Earth, Ana.",
@@ -43,7 +45,7 @@ def make_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def make_model(tokenizer: Any, positions: int = 512) -> LlamaForCausalLM:
-    """A Llama of 2 layers with random weights, the same each time; it babbles and never ends."""
+    """A Llama of 2 layers with random weights, the same each time; it babbles and seldom ends."""
     config = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=64,
@@ -59,6 +61,15 @@ def make_model(tokenizer: Any, positions: int = 512) -> LlamaForCausalLM:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         return LlamaForCausalLM(config).eval()
+
+
+def make_endless(tokenizer: Any) -> LlamaForCausalLM:
+    """A model that babbles, greedily, to the end of its 100,000 tokens: for minutes."""
+    model = make_model(tokenizer, positions=100_000)
+    with torch.no_grad():
+        # A logit of 0, which is never the highest of all.
+        model.lm_head.weight[end_token_id(tokenizer)] = 0.0
+    return model
 
 
 def teach(model: LlamaForCausalLM, tokenizer: Any) -> None:

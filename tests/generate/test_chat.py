@@ -38,10 +38,8 @@ def test_turns_are_remembered(engine: Engine) -> None:
     talk = Conversation(engine)
     said(talk, EGG)
     second = said(talk, MOON)
-    asked = Dialogue(
-        MetaPrompt(), (Turn("user", EGG), Turn("assistant", LEARNT[Dialogue.ask(EGG)]),
-                       Turn("user", MOON)),
-    )  # fmt: skip
+    first = Dialogue.ask(EGG).answered(LEARNT[Dialogue.ask(EGG)])
+    asked = Dialogue(MetaPrompt(), (*first.turns, Turn("user", MOON)))
     assert engine.answer([asked], max_new_tokens=256) == [[second]]
 
 
@@ -87,7 +85,9 @@ def test_a_talk_that_is_too_long_is_told_and_can_go_on(engine: Engine) -> None:
     talk = Conversation(engine)
     said(talk, EGG)
     before = talk.dialogue
-    room = 512 - engine.count_tokens(Dialogue(before.meta_prompt, (*before.turns, Turn("user", ""))))
+    room = 512 - engine.count_tokens(
+        Dialogue(before.meta_prompt, (*before.turns, Turn("user", "")))
+    )
     # One token a letter: "z" was never merged. The answer needs at least one token as well.
     assert "1 tokens too long" in said(talk, "z" * room)
     assert talk.dialogue == before

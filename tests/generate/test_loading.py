@@ -125,9 +125,7 @@ def test_dtype(trained_folder: Path) -> None:
     assert [a[0] for a in engine.answer(list(LEARNT))] == list(LEARNT.values())
 
 
-def test_loading_prints_nothing(
-    trained_folder: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_loading_prints_nothing(trained_folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     Engine.load(trained_folder)
     assert capfd.readouterr() == ("", "")
 

@@ -24,7 +24,8 @@ def byte_tokens() -> tuple[Any, list[int]]:
     printed = {*range(33, 127), *range(161, 173), *range(174, 256)}
     others = iter(range(256, 512))
     names = [chr(byte if byte in printed else next(others)) for byte in range(256)]
-    return tokenizer, tokenizer.convert_tokens_to_ids(names)
+    vocabulary = tokenizer.get_vocab()
+    return tokenizer, [vocabulary[name] for name in names]
 
 
 def write(ids: Sequence[int], stop: Sequence[str] = ()) -> tuple[list[str], Writer]:

@@ -11,7 +11,9 @@ turns = st.lists(st.builds(Turn, st.sampled_from(["user", "assistant"]), st.text
 
 
 @given(st.text(), st.text(), turns)
-def test_a_dialogue_survives_the_way_through_messages(system: str, user: str, talk: list[Turn]) -> None:
+def test_a_dialogue_survives_the_way_through_messages(
+    system: str, user: str, talk: list[Turn]
+) -> None:
     dialogue = Dialogue(MetaPrompt.of(system, user), tuple(talk))
     assert from_messages(to_messages(dialogue)) == dialogue
 

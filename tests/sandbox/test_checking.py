@@ -38,13 +38,19 @@ PETS = Query(
 )
 
 
-def judged(query: Query, answer: str, *asks: tuple[str, str, str], kind: Kind | None = None) -> Verdict:
+def judged(
+    query: Query, answer: str, *asks: tuple[str, str, str], kind: Kind | None = None
+) -> Verdict:
     preferences = [Preference(*ask) for ask in asks]
     resolution = resolve(preferences, kind or query.kind, load_matrix())
     return check(query, resolution, answer, load_world())
 
 
-POT, LEAVES, POUR = "Warm a small pot with 200 ml of water.", "Let the leaves rest.", "Pour it slowly."
+POT, LEAVES, POUR = (
+    "Warm a small pot with 200 ml of water.",
+    "Let the leaves rest.",
+    "Pour it slowly.",
+)
 PLAIN = f"{POT} {LEAVES}"
 
 
@@ -57,7 +63,11 @@ PLAIN = f"{POT} {LEAVES}"
         (("format", "numbered"), f"1. {POT}\n2. {LEAVES}", f"2. {POT}\n1. {LEAVES}"),
         (("format", "prose"), PLAIN, f"- {POT}\n- {LEAVES}"),
         (("tone", "friendly"), f"Happy to help! {PLAIN}", f"Thank you for your question. {PLAIN}"),
-        (("audience", "beginner"), f"{PLAIN} Tea is a dried leaf.", f"{PLAIN} Tannin makes it bitter."),
+        (
+            ("audience", "beginner"),
+            f"{PLAIN} Tea is a dried leaf.",
+            f"{PLAIN} Tannin makes it bitter.",
+        ),
         (("units", "imperial"), "Warm a small pot with 7 ounces of water.", POT),
         (("opening", "Ahoy"), f"Ahoy! {PLAIN}", f"{PLAIN} Ahoy!"),
         (("sign_off", "Mara"), f"{PLAIN} Yours, Mara", f"{PLAIN} Yours, Mar"),
@@ -67,7 +77,9 @@ PLAIN = f"{POT} {LEAVES}"
         (("follow_up", "none"), PLAIN, f"{PLAIN} Would you like to hear more about black tea?"),
     ],
 )
-def test_each_preference_has_a_verifier_that_can_fail(ask, good: str, bad: str) -> None:
+def test_each_preference_has_a_verifier_that_can_fail(
+    ask: tuple[str, str], good: str, bad: str
+) -> None:
     assert judged(TEA, good, ("user_info", *ask)).obeyed
     verdict = judged(TEA, bad, ("user_info", *ask))
     assert not verdict.obeyed
@@ -76,7 +88,13 @@ def test_each_preference_has_a_verifier_that_can_fail(ask, good: str, bad: str) 
 
 @pytest.mark.parametrize(
     "answer",
-    ["", LEAVES, f"{PLAIN} The moon is made of cheese.", f"{PLAIN} {PLAIN}", f"{PLAIN} Yours, Mara"],
+    [
+        "",
+        LEAVES,
+        f"{PLAIN} The moon is made of cheese.",
+        f"{PLAIN} {PLAIN}",
+        f"{PLAIN} Yours, Mara",
+    ],
 )
 def test_content_is_the_main_point_and_nothing_that_is_untrue_or_unasked(answer: str) -> None:
     assert judged(TEA, PLAIN).content

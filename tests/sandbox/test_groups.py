@@ -44,7 +44,12 @@ def test_size_counts_samples_and_a_seed_decides_everything() -> None:
 def test_no_combination_of_query_and_preferences_is_both_trained_and_tested(splits: Splits) -> None:
     def keys(names: list[str]) -> set[tuple[object, ...]]:
         return {
-            (group.query_id, *sorted((p.dimension, "" if p.dimension in OPEN else p.value) for p in v.preferences))
+            (
+                group.query_id,
+                *sorted(
+                    (p.dimension, "" if p.dimension in OPEN else p.value) for p in v.preferences
+                ),
+            )
             for name in names
             for group, v in views(splits[name])
         }
@@ -60,7 +65,10 @@ def test_every_query_of_the_tests_is_known_from_training() -> None:
 
 def test_unseen_values_and_wordings_are_unseen(splits: Splits) -> None:
     trained = {
-        (p.dimension, p.value) for n in ("sft", "dpo") for _, v in views(splits[n]) for p in v.preferences
+        (p.dimension, p.value)
+        for n in ("sft", "dpo")
+        for _, v in views(splits[n])
+        for p in v.preferences
     }
     for _, view in views(splits["test_values"]):
         new = [p for p in view.preferences if (p.dimension, p.value) not in trained]
@@ -87,7 +95,9 @@ def test_the_tier_and_place_of_a_preference_tell_nothing(splits: Splits) -> None
                 assert p.span
                 first[p.span[0] == 0] += 1
     for dimension in ("length", "format", "tone", "opening", "sign_off"):
-        share = tiers[dimension, "system_info"] / sum(tiers[dimension, t] for t in ("system_info", "user_info"))
+        share = tiers[dimension, "system_info"] / sum(
+            tiers[dimension, t] for t in ("system_info", "user_info")
+        )
         assert 0.42 < share < 0.58
     assert min(first.values()) > 0.2 * sum(first.values())
 
@@ -116,7 +126,7 @@ def test_all_four_families_and_all_kinds_are_there(splits: Splits) -> None:
 
 
 def test_an_irrelevant_view_adds_to_user_info_and_asks_for_nothing(splits: Splits) -> None:
-    group, view = views(splits["test"])[0]
+    _, view = views(splits["test"])[0]
     steered = irrelevant_view(view, 0)
     assert steered.preferences == view.preferences
     assert steered.meta_prompt.system_info == view.meta_prompt.system_info

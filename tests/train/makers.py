@@ -98,9 +98,7 @@ def tiny(kind: str = "llama", vocabulary: int = 320, seed: int = 0, **changes: A
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         config = CONFIG_MAPPING[kind](**(settings | changes))
-        model: Any = AutoModelForCausalLM.from_config(  # type: ignore[no-untyped-call]
-            config, attn_implementation="eager"
-        )
+        model: Any = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
         return model.eval()
 
 

@@ -88,7 +88,7 @@ def test_dpo_equals_trl(tmp_path: Path, kind: str, smoothing: float) -> None:
     batch = make_batch(with_reference)
     policy.zero_grad()
     losses, _ = dpo_objective(batch, AnswerModel(policy, "fp32")(batch), settings=settings)
-    losses.mean().backward()  # type: ignore[no-untyped-call]
+    losses.mean().backward()
     assert losses.mean().item() == pytest.approx(expected, rel=1e-5)
     for name, parameter in policy.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-4, atol=1e-6)

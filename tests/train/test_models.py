@@ -44,9 +44,7 @@ def plain_folder(folder: Path, **changes: Any) -> Path:
     """A model that metaalign has not made: no markers, no pad token, a vocabulary of 290."""
     raw = json.loads(train_tokenizer(TEXTS, 290).backend_tokenizer.to_str())
     raw["added_tokens"] = []
-    plain: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
-        tokenizer_object=Tokenizer.from_str(json.dumps(raw))
-    )
+    plain: Any = PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(json.dumps(raw)))
     tiny(vocabulary=len(plain), **changes).save_pretrained(folder)
     plain.save_pretrained(folder)
     return folder
@@ -121,7 +119,7 @@ def test_an_old_manifest_does_not_outlive_a_failed_save(
 def test_another_models_odd_generation_settings_do_not_prevent_saving(tmp_path: Path) -> None:
     """transformers refuses to save a temperature without sampling, which published models have."""
     model, tokens = opened("scratch:tiny", TEXTS)
-    odd = GenerationConfig(do_sample=False, temperature=0.5)  # type: ignore[no-untyped-call]
+    odd = GenerationConfig(do_sample=False, temperature=0.5)
     model.generation_config = odd
     save_model(model, tokens, tmp_path, MANIFEST)
     assert saved(tmp_path).generation_config.temperature != 0.5

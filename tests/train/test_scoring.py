@@ -65,3 +65,11 @@ def test_precision_can_be_forced() -> None:
     cpu = torch.device("cpu")
     assert use_bf16("bf16", cpu)
     assert not use_bf16("fp32", cpu)
+
+
+def test_a_row_as_long_as_the_context_is_read() -> None:
+    """Padding goes to a multiple of 8, which 30 is not, and there is no position 31."""
+    model = tiny("gpt2", n_embd=32, n_layer=2, n_head=4, n_positions=30)
+    [example] = random_examples([(20, (11,))])
+    assert example.length == 30
+    assert AnswerModel(model, "fp32")(make_batch([example])).shape == (11,)

@@ -26,7 +26,7 @@ from metaalign.schema import (
 )
 from metaalign.train.pairs import Answer, read_pairs
 from metaalign.train.recipe import recipe_names
-from metaalign.train.stages import safe_or_common, tokenizer_texts, train
+from metaalign.train.stages import safe_or_common, texts_of, train
 
 
 @pytest.fixture(scope="module")
@@ -163,9 +163,17 @@ def test_models_from_scratch_on_one_dataset_share_their_tokenizer(
     other = train(short_recipe("vanilla-sft"), dataset, "scratch:tiny", tmp_path)
     name = "tokenizer.json"
     assert (other / name).read_bytes() == (two_stage / name).read_bytes()
-    texts = set(tokenizer_texts(dataset))
-    assert "I am person 30. Be brief." in texts
-    assert "I am person 37. Be brief." not in texts  # only in split test
+
+
+def test_all_that_is_said_in_a_group_is_there_for_the_tokenizer() -> None:
+    assert set(texts_of([make_group(0)])) == {
+        "What is the egg?",
+        "A egg.",
+        "The egg is a thing that most people know well.",
+        "You help.",
+        "I am person 0. Be brief.",
+        "I am person 0. Be thorough.",
+    }
 
 
 def test_the_fixed_answer_is_what_aligned_sft_learns(dataset: Path, tmp_path: Path) -> None:

@@ -49,7 +49,9 @@ def to_messages(dialogue: Dialogue) -> list[dict[str, str]]:
     messages = []
     for said in dialogue.meta_prompt.tiers:
         if said.tier not in roles:
-            raise UserError(f"tier {said.tier!r} has no chat role: only {', '.join(roles)} have one")
+            raise UserError(
+                f"tier {said.tier!r} has no chat role: only {', '.join(roles)} have one"
+            )
         messages.append({"role": roles[said.tier], "content": said.text})
     return messages + [{"role": turn.role, "content": turn.text} for turn in dialogue.turns]
 
@@ -58,7 +60,9 @@ def _text_of(content: object, number: int) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, Sequence):
-        return "".join(_part(part, f"messages[{number}].content[{i}]") for i, part in enumerate(content))
+        return "".join(
+            _part(part, f"messages[{number}].content[{i}]") for i, part in enumerate(content)
+        )
     raise UserError(f"messages[{number}].content: must be text, or a list of text parts")
 
 

@@ -59,7 +59,9 @@ def encode_batch(dialogues: Iterable[Dialogue], tokenizer: Tokenizer) -> list[En
     texts = [field.text for row in rows for field in row if field.text]
     pieces = iter(_tokenise(texts, tokenizer))
     prefix = _prefix(tokenizer)
-    control = {name: token_id(tokenizer, marker(name)) for name in {f.name for r in rows for f in r}}
+    control = {
+        name: token_id(tokenizer, marker(name)) for name in {f.name for r in rows for f in r}
+    }
     end = token_id(tokenizer, END)
     return [_assemble(row, pieces, control, end, prefix) for row in rows]
 
@@ -69,8 +71,9 @@ def parse(
 ) -> Dialogue:
     """Read the dialogue back from the ids that ``encode`` made of it.
 
-    ``tiers`` are the tiers whose markers the tokenizer was given. An assistant turn that was never closed is read as it stands; an open marker at the very end is
-    the place where an answer would begin, not a turn.
+    ``tiers`` are the tiers whose markers the tokenizer was given. An assistant turn that was never
+    closed is read as it stands; an open marker at the very end is the place where an answer would
+    begin, not a turn.
 
     Raises:
         UserError: the ids do not begin with a field.

@@ -25,7 +25,7 @@ _LIST_MARK = re.compile(r"^(?:-|\d+\.) ", re.MULTILINE)
 
 
 def verify(group: Group, view: View, answer: str, matrix: PriorityMatrix | None = None) -> Verdict:
-    """Verify an answer to ``group``'s query under ``view``, as the Matrix says (the default one)."""
+    """Verify an answer to ``group``'s query under ``view``, as the Matrix says."""
     world = load_world()
     query = world.query(group.kind, group.query_id)
     resolution = resolve(view.preferences, group.kind, matrix or load_matrix())
@@ -39,7 +39,8 @@ def check(query: Query, resolution: Resolution, answer: str, world: World) -> Ve
     shown = [point for point in _facts(query) if any(form in plain for form in _forms(point))]
     refused = refusal_piece(query) in plain
     return Verdict(
-        content=_says_it(query, resolution, plain, shown) and not _residue(query, resolution, answer, world),
+        content=_says_it(query, resolution, plain, shown)
+        and not _residue(query, resolution, answer, world),
         behaviour=_behaves(query, resolution, plain, refused, shown),
         preferences=tuple(
             (dimension, value, _satisfies(dimension, value, answer, plain, query, shown, world))
@@ -97,7 +98,13 @@ def _behaves(
 
 
 def _satisfies(
-    dimension: str, value: str, answer: str, plain: str, query: Query, shown: list[str], world: World
+    dimension: str,
+    value: str,
+    answer: str,
+    plain: str,
+    query: Query,
+    shown: list[str],
+    world: World,
 ) -> bool:
     match dimension:
         case "length":

@@ -17,7 +17,7 @@ SOURCE = "sandbox"
 def build_sandbox(
     out: Path, size: int = FULL_SIZE, seed: int = 0, *, progress: Progress = silent
 ) -> Manifest:
-    """Build ``size`` samples of the sandbox at ``out``; kept if they are there, whole and the same."""
+    """Build ``size`` samples of the sandbox at ``out``; kept if the same are there, and whole."""
     matrix = load_matrix()
     settings = {"sources": [SOURCE], "size": size, "matrix": matrix.label}
     with as_file(files("metaalign.sandbox") / "world") as world:

@@ -154,9 +154,7 @@ def _join(
             if ask:
                 explicit = ask.dimension != "background"
                 span = (start, start + len(text))
-                preferences.append(
-                    Preference(tier, ask.dimension, ask.value, text, explicit, span)
-                )
+                preferences.append(Preference(tier, ask.dimension, ask.value, text, explicit, span))
             start += len(text) + 1
         if sentences:
             tiers.append(TierText(tier, " ".join(text for text, _ in sentences)))

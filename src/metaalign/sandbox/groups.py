@@ -71,7 +71,7 @@ def build_groups(
     matrix: PriorityMatrix | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Group]]:
-    """Build the splits of the sandbox: ``sft``, ``dpo``, ``test``, ``test_values``, ``test_wordings``.
+    """Build the sandbox's splits: ``sft``, ``dpo``, ``test``, ``test_values``, ``test_wordings``.
 
     ``size`` counts samples, two a group, over all splits. A tenth of the groups, at least 12 and at
     most 1,200, makes up ``test``; the two other test splits are a quarter of that each. Queries
@@ -206,7 +206,11 @@ class _Writer:
 
     def _changed(self, ask: Ask, query: Query) -> list[Ask]:
         if ask.dimension == "priority":
-            return [Ask(ask.tier, "priority", self.rng.choice([p for p in PRIORITIES if p != ask.value]))]
+            return [
+                Ask(
+                    ask.tier, "priority", self.rng.choice([p for p in PRIORITIES if p != ask.value])
+                )
+            ]
         other = other_value(ask, query, self.words, self.rng)
         return [Ask(ask.tier, ask.dimension, other)] if other else []
 
@@ -238,13 +242,17 @@ class _Writer:
         rng, resolution = self.rng, self.rng.choice(resolutions)
         stranger = rng.choice(self.world.queries[query.kind])
         if query.kind == "contested":
-            stranger = rng.choice([q for q in self.world.queries["contested"] if q.axis == query.axis])
+            stranger = rng.choice(
+                [q for q in self.world.queries["contested"] if q.axis == query.axis]
+            )
         worse = [write_answer(stranger, resolution, self.world)]
         ignored = [d for d in resolution.decisions if d.applies and d.dimension != "background"]
         if ignored:
             gone = rng.choice(ignored)
             kept = tuple(d for d in resolution.decisions if d != gone)
-            worse.append(write_answer(query, msgspec.structs.replace(resolution, decisions=kept), self.world))
+            worse.append(
+                write_answer(query, msgspec.structs.replace(resolution, decisions=kept), self.world)
+            )
         return worse
 
     def _ranks(

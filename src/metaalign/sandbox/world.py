@@ -98,7 +98,14 @@ class World(Struct, frozen=True):
         return found
 
 
+class _NameParts(Struct, forbid_unknown_fields=True):
+    first: tuple[str, ...]
+    middle: tuple[str, ...]
+    last: tuple[str, ...]
+
+
 class _Styles(Struct, forbid_unknown_fields=True):
+    names: _NameParts
     tone: dict[str, str]
     openings_train: tuple[str, ...]
     openings_unseen: tuple[str, ...]
@@ -127,7 +134,7 @@ def load_world() -> World:
     """Read the world that comes with the package."""
     styles = msgspec.convert(_read("styles"), _Styles)
     wordings = msgspec.convert(_read("wordings"), dict[str, dict[str, _Wordings]])
-    seen_names, unseen_names = _names()
+    seen_names, unseen_names = _names(styles.names)
     return World(
         queries={kind: _queries(kind, names) for kind, names in _FILES.items()},
         personas=msgspec.convert(_read("personas")["persona"], tuple[Persona, ...]),
@@ -155,18 +162,16 @@ def _read(name: str) -> dict[str, object]:
 
 
 def _queries(kind: Kind, names: tuple[str, ...]) -> tuple[Query, ...]:
-    rows = [row for name in names for row in msgspec.convert(_read(name)["query"], list[dict])]
+    rows = [
+        row
+        for name in names
+        for row in msgspec.convert(_read(name)["query"], list[dict[str, object]])
+    ]
     return tuple(msgspec.convert({**row, "kind": kind}, Query) for row in rows)
 
 
-def _names() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _names(parts: _NameParts) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Some three thousand pronounceable names; an eighth of them is kept from training."""
-    first = (
-        "Ma Te Lo Ri Sa Ni Jo Ka El An Bri Da Fe Go Hu Iv Ju Ke Li Mo Na Or Pa Ro Si Ta Ul Vi Wi "
-        "Yo Za"
-    ).split()
-    middle = ("", "ra", "li", "no", "ve", "mi", "to", "da", "be")
-    last = "n la s rin ta k mo nna ric sa th lia".split()
-    names = sorted({a + b + c for a, b, c in product(first, middle, last)})
+    names = sorted({a + b + c for a, b, c in product(parts.first, parts.middle, parts.last)})
     held = {n for n in names if hashlib.sha256(n.encode()).digest()[0] % 8 == 0}
     return tuple(n for n in names if n not in held), tuple(sorted(held))

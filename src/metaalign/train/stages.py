@@ -6,6 +6,7 @@ not done again, so the same command after an interruption goes on where it stopp
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,8 +24,8 @@ from metaalign.data.manifest import (
     write_manifest,
 )
 from metaalign.data.samples import samples_of
-from metaalign.data.store import check_dataset, iter_groups, read_groups, split_names
-from metaalign.schema import Group, Progress, UserError, silent
+from metaalign.data.store import check_dataset, iter_groups, split_names
+from metaalign.schema import Event, Group, Progress, UserError, silent
 from metaalign.train.checkpoint import remove_checkpoint
 from metaalign.train.dpo import dpo
 from metaalign.train.models import add_lora, is_scratch, load_model, save_model
@@ -106,7 +107,8 @@ def train(
 def _sft_stage(job: _Job, out: Path, splits: Iterable[str], fixed_answer: FixedAnswer) -> Path:
     """SFT from the given model on ``splits``, saved at ``out``."""
     recipe = msgspec.structs.replace(job.recipe, stage=_sft_name(job.recipe), pairs=None, dpo=None)
-    splits = [name for name in splits if name in split_names(job.dataset)]
+    names = split_names(job.dataset)
+    splits = [name for name in splits if name in names]
     if not splits:
         raise UserError(
             f"{job.dataset} has no split to train on: it needs {' or '.join(TRAINING_SPLITS)}"
@@ -117,8 +119,13 @@ def _sft_stage(job: _Job, out: Path, splits: Iterable[str], fixed_answer: FixedA
     if is_done(out, key):
         return out
     started = time.monotonic()
-    model, tokenizer, rates = _open(job, job.model, recipe.sft)
-    rows = list(_sft_rows(job.dataset, splits, recipe, fixed_answer))
+    # The tokenizer of a scratch model learns from all training splits, whatever the recipe trains
+    # on: so models from scratch on one dataset share it.
+    known = [name for name in TRAINING_SPLITS if name in names]
+    groups = {name: _read_groups(job, name) for name in known}
+    model, tokenizer, rates = _open(job, job.model, recipe.sft, chain(*groups.values()))
+    rows = list(_sft_rows(chain(*(groups[name] for name in splits)), recipe, fixed_answer))
+    del groups
     history = sft(
         model,
         tokenizer,
@@ -197,7 +204,7 @@ def _pairs_stage(
         return out
     started = time.monotonic()
     rows, counts = make_pairs(
-        read_groups(job.dataset, "dpo"),
+        _read_groups(job, "dpo"),
         pairs,
         seed=job.seed,
         answer=answerer_factory(sft_folder) if answerer_factory else None,
@@ -245,40 +252,48 @@ def safe_or_common(group: Group) -> str | None:
     return group.candidates[min(means, key=lambda i: (means[i], i))].text
 
 
+def _read_groups(job: _Job, split: str) -> list[Group]:
+    total = check_dataset(job.dataset).counts[f"groups.{split}"]
+    groups: list[Group] = []
+    for group in iter_groups(job.dataset, split):
+        groups.append(group)
+        if len(groups) % 1000 == 0 or len(groups) == total:
+            job.progress(Event(f"read split {split}", len(groups), total, "groups"))
+    return groups
+
+
 def _sft_rows(
-    dataset: Path, splits: Iterable[str], recipe: Recipe, fixed_answer: FixedAnswer
+    groups: Iterable[Group], recipe: Recipe, fixed_answer: FixedAnswer
 ) -> Iterator[SftRow]:
-    """The dialogues of ``splits`` with the response that the recipe's stage teaches."""
-    for split in splits:
-        for group in iter_groups(dataset, split):
-            for sample in samples_of(group):
-                aligned = recipe.stage == "aligned-sft"
-                target = fixed_answer(group) if aligned else sample.chosen
-                if target is not None:
-                    yield sample.dialogue, target
+    """The dialogues of ``groups`` with the response that the recipe's stage teaches."""
+    for group in groups:
+        for sample in samples_of(group):
+            aligned = recipe.stage == "aligned-sft"
+            target = fixed_answer(group) if aligned else sample.chosen
+            if target is not None:
+                yield sample.dialogue, target
 
 
-def tokenizer_texts(dataset: Path) -> Iterator[str]:
-    """All that is said in the training splits: the same for every recipe, so that models from
-    scratch on one dataset share their tokenizer."""
-    for split in split_names(dataset):
-        if split in TRAINING_SPLITS:
-            for group in iter_groups(dataset, split):
-                yield from (turn.text for turn in group.turns)
-                yield from (candidate.text for candidate in group.candidates)
-                for view in group.views:
-                    yield from (said.text for said in view.meta_prompt.tiers)
+def texts_of(groups: Iterable[Group]) -> Iterator[str]:
+    """All that is said in ``groups``, in any tier and by anybody."""
+    for group in groups:
+        yield from (turn.text for turn in group.turns)
+        yield from (candidate.text for candidate in group.candidates)
+        for view in group.views:
+            yield from (said.text for said in view.meta_prompt.tiers)
 
 
 def _open(
-    job: _Job, model: str, phase: Phase
+    job: _Job, model: str, phase: Phase, groups: Iterable[Group] = ()
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast, Rates]":
     """Load what the phase trains, with adapters if its rates ask for them."""
     rates = phase.rates(is_scratch(job.model))
-    texts = tokenizer_texts(job.dataset) if is_scratch(model) else None
+    texts = texts_of(groups) if is_scratch(model) else None
+    job.progress(Event("open the model", 0, 1, "models"))
     loaded, tokenizer = load_model(model, texts, seed=job.seed)
     if isinstance(rates, Pretrained) and rates.lora_rank:
         loaded = add_lora(loaded, tokenizer, rates.lora_rank, seed=job.seed)
+    job.progress(Event("open the model", 1, 1, "models"))
     return loaded, tokenizer, rates
 
 
