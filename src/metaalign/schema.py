@@ -153,7 +153,7 @@ class Resolution(Struct, frozen=True):
     """The outcome of the Priority Matrix for one dialogue."""
 
     matrix: str
-    """Name, version and conflict rule of the Matrix that decided: ``default@1.0.0/system_first``."""
+    """Name, version and conflict rule of the Matrix: ``default@1.0.0/system_first``."""
     kind: Kind
     behaviour: Behaviour
     """How the query is answered."""

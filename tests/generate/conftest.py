@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.generate.makers import make_model, make_tokenizer, save, teach
 
 from metaalign.generate import Engine
-from tests.generate.makers import make_model, make_tokenizer, save, teach
 
 
 @pytest.fixture(scope="session")

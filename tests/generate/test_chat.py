@@ -1,11 +1,11 @@
 """A talk, line by line."""
 
 import pytest
+from tests.generate.makers import LEARNT, SHORT
 
 from metaalign.generate import Conversation, Engine, converse
 from metaalign.policy import explain, load_matrix, resolve_dialogue
 from metaalign.schema import Dialogue, MetaPrompt, Turn
-from tests.generate.makers import LEARNT, SHORT
 
 EGG = "How do I boil an egg?"
 MOON = "Where is the moon?"

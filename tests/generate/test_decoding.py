@@ -7,12 +7,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.generate.makers import LEARNT, make_model
 
 from metaalign.generate import Engine, Sampling
 from metaalign.generate.decoding import choose, row_seed
 from metaalign.prompt import encode
 from metaalign.schema import Dialogue, UserError
-from tests.generate.makers import LEARNT, make_model
 
 TEXTS = ["a", "How do I boil an egg?", "moon " * 12, "é🥚" * 5, "Where?"]
 DIALOGUES = [Dialogue.ask(text, "Answer briefly." * (i % 2)) for i, text in enumerate(TEXTS)]

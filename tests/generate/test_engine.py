@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
+from tests.generate.makers import LEARNT, SHORT, save
 
 from metaalign.generate import Answer, ContextOverflow, Engine, Sampling
 from metaalign.prompt import encode
 from metaalign.schema import Dialogue, Event, MetaPrompt, Turn, UserError
-from tests.generate.makers import LEARNT, SHORT, save
 
 DIALOGUES = list(LEARNT)
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
+from tests.generate.makers import LEARNT, make_model, make_tokenizer
 
 from metaalign.generate import Engine
 from metaalign.schema import UserError
-from tests.generate.makers import LEARNT, make_model, make_tokenizer
 
 
 @pytest.fixture

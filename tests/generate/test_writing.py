@@ -6,10 +6,10 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.generate.makers import make_tokenizer
 from tokenizers import Tokenizer, decoders, models
 
 from metaalign.generate.writing import UNFINISHED, Writer
-from tests.generate.makers import make_tokenizer
 
 BYTES = st.lists(st.integers(0, 255), max_size=40)
 TEXT = st.text(st.sampled_from("ab é🥚\u2028\ufffd\0"), max_size=20)

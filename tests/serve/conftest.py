@@ -12,10 +12,10 @@ import openai
 import pytest
 import uvicorn
 from starlette.applications import Starlette
+from tests.generate.makers import make_model, make_tokenizer, save, teach
 
 from metaalign.generate import Engine
 from metaalign.serve import create_app
-from tests.generate.makers import make_model, make_tokenizer, save, teach
 
 NAME = "tiny"
 

@@ -10,14 +10,14 @@ import msgspec
 import openai
 import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
+from tests.generate.makers import LEARNT, SHORT, make_endless, make_model, make_tokenizer
+from tests.serve.conftest import NAME, running
 
 from metaalign.generate import Engine, Sampling
 from metaalign.policy import explain, load_matrix, resolve_dialogue
 from metaalign.prompt import encode
 from metaalign.schema import Dialogue
 from metaalign.serve import create_app
-from tests.generate.makers import LEARNT, SHORT, make_endless, make_model, make_tokenizer
-from tests.serve.conftest import NAME, running
 
 EGG = "How do I boil an egg?"
 MOON = "Where is the moon?"

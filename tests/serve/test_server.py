@@ -12,10 +12,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.generate.makers import make_endless, make_tokenizer, save
 
 from metaalign.schema import UserError
 from metaalign.serve import serve
-from tests.generate.makers import make_endless, make_tokenizer, save
 
 SERVE = """
 import sys

@@ -1,6 +1,7 @@
 """The training loop: it learns, it resumes exactly, and it ends with advice."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -18,7 +19,14 @@ from metaalign.schema import Event, UserError
 from metaalign.train.batches import Batch, Example, encode_examples
 from metaalign.train.recipe import Phase, Pretrained, Scratch
 from metaalign.train.sft import sft_objective
-from metaalign.train.trainer import History, fit, make_optimizers, rate_factor, token_budget
+from metaalign.train.trainer import (
+    History,
+    examples_reached,
+    fit,
+    make_optimizers,
+    rate_factor,
+    token_budget,
+)
 
 
 def run(
@@ -160,6 +168,14 @@ def test_the_first_limit_counts() -> None:
     examples = random_examples([(4, (2,))] * 10)
     assert token_budget(phase(epochs=2.0, max_tokens=70), examples) == 70
     assert token_budget(phase(epochs=2.0, max_tokens=1000), examples) == 100
+
+
+def test_only_what_the_budget_reaches_needs_a_reference() -> None:
+    """Steps of 5 tokens: a budget of 12 ends within the third step; one epoch is all there is."""
+    examples = random_examples([(4, (2,))] * 5)
+    plan = [[[3]], [[0]], [[4]], [[1]], [[2]]] * 2
+    assert examples_reached(plan, examples, 12) == [0, 3, 4]
+    assert examples_reached(plan, examples, math.inf) == [0, 1, 2, 3, 4]
 
 
 def test_what_is_too_long_is_left_out_and_counted(tmp_path: Path) -> None:

@@ -95,6 +95,7 @@ def render(report: Report) -> str:
     goals = {goal.metric: goal for goal in report.goals}
     return environment.from_string(source).render(
         report=report,
+        others=list(report.models)[:-1],
         verdict=verdict(report),
         tiles=[_tile(metric, report, goals.get(metric)) for metric in _headline(report)],
         metrics=ordered_metrics(report),

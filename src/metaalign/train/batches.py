@@ -1,8 +1,7 @@
 """Examples, and the batches that are made of them: bucketed by length, repeatable by seed."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -189,21 +188,15 @@ def make_batch(examples: Sequence[Example]) -> Batch:
     )
 
 
-def steps(
+def plan_steps(
     examples: Sequence[Example], tokens_per_batch: int, accumulate: int, seed: int
-) -> Iterator[Callable[[], list[Batch]]]:
-    """Endless optimizer steps, epoch after epoch. Each is made when it is called, so that a run
-    that resumes can pass over those that are done at no cost."""
+) -> Iterator[list[list[int]]]:
+    """Endless optimizer steps, epoch after epoch: the batches of each, as example numbers."""
     lengths = [example.length for example in examples]
     rows = [len(example.answers) for example in examples]
     epoch = 0
     while examples:
         plan = plan_epoch(lengths, rows, tokens_per_batch, seed, epoch)
         for start in range(0, len(plan), accumulate):
-            step = plan[start : start + accumulate]
-            yield partial(_make_step, examples, step)
+            yield plan[start : start + accumulate]
         epoch += 1
-
-
-def _make_step(examples: Sequence[Example], step: Sequence[Sequence[int]]) -> list[Batch]:
-    return [make_batch([examples[i] for i in numbers]) for numbers in step]

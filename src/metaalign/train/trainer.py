@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 
 from metaalign.data.manifest import writing
 from metaalign.schema import SCHEMA_VERSION, Event, Progress, UserError, silent
-from metaalign.train.batches import Batch, Example, keep_fitting, steps
+from metaalign.train.batches import Batch, Example, keep_fitting, make_batch, plan_steps
 from metaalign.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from metaalign.train.models import embedding_tables
 from metaalign.train.recipe import Phase, Rates, Scratch
@@ -126,31 +127,35 @@ def fit(
     optimizers = make_optimizers(model, rates)
     scorer, *optimizers = accelerator.prepare(AnswerModel(model, phase.precision), *optimizers)
     trained = [p for p in model.parameters() if p.requires_grad]
+    run = _Run()
+    budget = token_budget(phase, examples)
+    plan = partial(plan_steps, examples, phase.tokens_per_batch, phase.accumulate, seed)
     if with_reference:
+        reached = examples_reached(plan(), examples, budget)
         reference = answer_logprobs(
             scorer,
-            examples,
+            [examples[i] for i in reached],
             device=accelerator.device,
             tokens_per_batch=phase.tokens_per_batch,
             task=f"{task}: reference",
             progress=progress,
         )
-        examples = [replace(e, reference=r) for e, r in zip(examples, reference, strict=True)]
-
-    run = _Run()
-    budget = token_budget(phase, examples)
+        for i, values in zip(reached, reference, strict=True):
+            examples[i] = replace(examples[i], reference=values)
     if not _resume(out, key, model, optimizers, run) and has_checkpoint(out):
         note = "starting afresh: the checkpoint here is damaged or was made with other settings"
         progress(Event(task, 0, round(min(budget, 1e18)), "tokens", note))
     last_save = time.monotonic()
-    for number, make in enumerate(steps(examples, phase.tokens_per_batch, phase.accumulate, seed)):
+    for number, step in enumerate(plan()):
         if number < len(run.steps):
             continue
         share = share_done(run, phase, budget)
         if share >= 1:
             break
         started = time.monotonic()
-        batches = [batch.to(accelerator.device) for batch in make()]
+        batches = [
+            make_batch([examples[i] for i in numbers]).to(accelerator.device) for numbers in step
+        ]
         read = sum(batch.tokens for batch in batches)
         # The rate belongs to the middle of the step, so that neither the first nor the last is 0.
         factor = rate_factor(share + 0.5 * min(read / budget, 1 - share), rates.warmup)
@@ -269,6 +274,21 @@ def token_budget(phase: Phase, examples: Iterable[Example]) -> float:
     if phase.epochs:
         limits.append(phase.epochs * sum(example.tokens for example in examples))
     return min(limits, default=math.inf)
+
+
+def examples_reached(
+    plan: Iterable[list[list[int]]], examples: Sequence[Example], budget: float
+) -> list[int]:
+    """The numbers of the examples that are read before ``budget`` tokens are used up."""
+    reached: set[int] = set()
+    tokens = 0
+    for step in plan:
+        if tokens >= budget or len(reached) == len(examples):
+            break
+        numbers = [i for batch in step for i in batch]
+        reached.update(numbers)
+        tokens += sum(examples[i].tokens for i in numbers)
+    return sorted(reached)
 
 
 def share_done(run: _Run, phase: Phase, budget: float) -> float:
