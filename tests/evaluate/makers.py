@@ -1,5 +1,6 @@
 """A world of a few words with its own verifier, and models that answer in it."""
 
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -182,5 +183,5 @@ class Shortcut(Reader):
 
     def score(self, dialogue: Dialogue, text: str) -> float:
         length = len(dialogue.meta_prompt.system_info)
-        rounding = 1e-5 * (hash((dialogue, text)) % 7)
+        rounding = 1e-5 * (zlib.crc32(f"{dialogue}{text}".encode()) % 7)
         return self.liking(text) - 0.5 * length + rounding

@@ -89,6 +89,14 @@ class Comparison(Struct, frozen=True):
     def cluster(self) -> str:
         return cluster_of(self.group)
 
+    @property
+    def best(self) -> bool:
+        """True if ``a`` is the best under v and, for a flip, ``b`` the best under w."""
+        winners = (self.a, self.b)
+        return all(
+            self.group.views[v].ranks[c] == 0 for v, c in zip(self.views, winners, strict=False)
+        )
+
     def scored(self) -> list[tuple[Dialogue, str]]:
         """The answers to score: a|v, b|v and, for a flip, a|w, b|w."""
         return [
@@ -292,7 +300,8 @@ def _draw_conflicts(items: Sequence[Item], seed: int, limit: int, notes: list[st
             [(item,) for left in waiting.values() for item in left], limit - len(drawn), seed
         )
         if alone:
-            notes.append(f"obey_conflict: {len(alone)} conflicts are asked one way round only")
+            total = len(drawn) + len(alone)
+            notes.append(f"obey_conflict: asked one way round only: {len(alone)} of {total}")
         drawn += alone
     return drawn
 

@@ -28,6 +28,8 @@ class Likelihood(Struct, frozen=True):
     """The query: items of one query stand or fall together."""
     logprobs: tuple[float, ...]
     """In nats: logp(a|v), logp(b|v) and, for a flip, logp(a|w), logp(b|w). v puts a before b."""
+    best: bool = False
+    """Every one of the two answers is the best under a view; otherwise a worse one is compared."""
 
 
 class Run(Struct, frozen=True):

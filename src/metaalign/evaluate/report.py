@@ -98,11 +98,11 @@ def render(report: Report) -> str:
         others=list(report.models)[:-1],
         verdict=verdict(report),
         tiles=[_tile(metric, report, goals.get(metric)) for metric in _headline(report)],
-        metrics=ordered_metrics(report),
+        metrics=_rows(report),
         goals=goals,
         lower=LOWER_IS_BETTER,
         best=best_model(report),
-        best_values={metric: _best(report, metric) for metric in ordered_metrics(report)},
+        best_values={metric: _best(report, metric) for metric in _rows(report)},
         grids=charts.grids(report, best_model(report)),
         pictures={name: _pictures(report, name) for name in CHARTS},
         alts={name: _alt(report, name) for name in CHARTS},
@@ -123,7 +123,7 @@ def table(report: Report) -> list[tuple[str, ...]]:
     goals = {goal.metric: goal for goal in report.goals}
     models = list(report.models)
     rows = [("metric", *models, *(["goal"] if goals else []))]
-    for metric in ordered_metrics(report):
+    for metric in _rows(report):
         cells = [_cell(report.models[model].get(metric)) for model in models]
         rows.append((metric, *cells, *([_goal(goals.get(metric))] if goals else [])))
     return rows
@@ -182,9 +182,16 @@ def _tile(metric: str, report: Report, goal: Outcome | None) -> Tile:
     )
 
 
-def _best(report: Report, metric: str) -> float:
+def _rows(report: Report) -> list[str]:
+    """The metrics of the table: those that were measured, then goals that were not."""
+    measured = ordered_metrics(report)
+    return measured + [goal.metric for goal in report.goals if goal.metric not in measured]
+
+
+def _best(report: Report, metric: str) -> float | None:
     values = [found[metric].value for found in report.models.values() if metric in found]
-    return min(values) if metric in LOWER_IS_BETTER else max(values)
+    best = min if metric in LOWER_IS_BETTER else max
+    return best(values, default=None)
 
 
 def _cell(found: Estimate | None) -> str:
@@ -233,6 +240,7 @@ def _controls(report: Report) -> list[tuple[str, list[tuple[str, Estimate]]]]:
         "conflict_by_dimension": "Obeys in conflicts, by dimension",
         "behaviour": "Obeys, by behaviour asked for",
         "family": "Obeys, by family",
+        "flip_by_pair": "Flip, by what is compared",
     }
     found = report.breakdown.get(report.focus, {})
     return [(title, sorted(found[by].items())) for by, title in titles.items() if by in found]

@@ -277,7 +277,7 @@ def _score(
             # JSON has no NaN. Equal numbers are a tie, and a tie is wrong.
             values = [0.0] * len(values)
             broken += 1
-        likelihoods.append(Likelihood(c.id, c.group.source, c.cluster, tuple(values)))
+        likelihoods.append(Likelihood(c.id, c.group.source, c.cluster, tuple(values), c.best))
     return likelihoods, broken
 
 

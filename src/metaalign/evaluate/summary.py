@@ -138,13 +138,15 @@ def _parts(
     for mark in metrics.marks(a for a in plain if a.item.group.kind == "benign"):
         for by in ("dimension", "tier", "position"):
             parts.setdefault(by, {}).setdefault(getattr(mark, by), []).append(mark.score)
-    by_source: dict[str, list[Likelihood]] = {}
+    divided: dict[tuple[str, str], list[Likelihood]] = {}
     for one in likelihoods:
-        by_source.setdefault(one.source, []).append(one)
-    for source, some in by_source.items():
+        divided.setdefault(("source", one.source), []).append(one)
+        pair = "two best answers" if one.best else "a worse answer"
+        divided.setdefault(("pair", pair), []).append(one)
+    for (by, part), some in divided.items():
         for metric, scores in _likelihoods(some, tie).items():
             if scores:
-                parts.setdefault(f"{metric}_by_source", {})[source] = scores
+                parts.setdefault(f"{metric}_by_{by}", {})[part] = scores
     return parts
 
 

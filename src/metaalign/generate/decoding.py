@@ -197,6 +197,11 @@ def _forward(
     out = model(
         input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **offered
     )
+    if getattr(out, "past_key_values", None) is None:
+        raise UserError(
+            f"{type(model).__name__} keeps no cache of what it has read that metaalign can use: "
+            "take a model with attention"
+        )
     return out.logits[:, -1], out.past_key_values
 
 

@@ -67,7 +67,9 @@ def _text_of(content: object, number: int) -> str:
 
 
 def _part(part: object, where: str) -> str:
-    if isinstance(part, Mapping) and isinstance(part.get("text"), str):
-        return str(part["text"])
     kind = part.get("type") if isinstance(part, Mapping) else type(part).__name__
+    if isinstance(part, Mapping) and kind in ("text", "input_text"):
+        text = part.get("text")
+        if isinstance(text, str):
+            return text
     raise UserError(f"{where}: only text parts can be answered, not {kind!r}")
