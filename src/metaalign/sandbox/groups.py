@@ -44,8 +44,8 @@ FULL_SIZE = 38_900
 _HELD_OUT = 8
 """One combination of query and preferences in so many is kept from training."""
 _MIX: tuple[tuple[Family, Kind, int], ...] = (
-    ("helpful", "benign", 44),
-    ("helpful", "sounds_harmful", 8),
+    ("helpful", "benign", 40),
+    ("helpful", "sounds_harmful", 12),
     ("priority", "harmful", 15),
     ("priority", "severe", 3),
     ("consensus", "contested", 15),
