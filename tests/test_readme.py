@@ -25,7 +25,6 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from itertools import takewhile
 from pathlib import Path
 from typing import NamedTuple
@@ -210,21 +209,23 @@ class Reader:
                 time.sleep(0.2)
         pytest.fail("metaalign serve did not answer in a minute")
 
+    def reads(self, block: Block) -> None:
+        """Run one block, unless its comment says not to."""
+        if block.skip:
+            return
+        text = block.swapped()
+        if block.language == "python":
+            self.runs([sys.executable, "-c", self.here(text)])
+            return
+        for command in commands(text, block.language):
+            self.types(command, output=block.output)
+
     def leaves(self) -> None:
         """Stop the server, if there is one."""
         if self.server is not None:
             self.server.terminate()
             self.server.wait(timeout=30)
             self.server = None
-
-
-@pytest.fixture(scope="module")
-def reader(quickstart_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
-    folder = tmp_path_factory.mktemp("readme")
-    shutil.copytree(quickstart_run, folder / "runs" / "quickstart")
-    who = Reader(folder)
-    yield who
-    who.leaves()
 
 
 READ = blocks(README.read_text(encoding="utf-8")) if README.exists() else []
@@ -247,16 +248,16 @@ def test_the_readme_shows_the_main_commands() -> None:
     assert any(block.language == "python" for block in READ), "README.md shows no Python"
 
 
-@pytest.mark.parametrize("block", [pytest.param(b, id=f"line{b.line}") for b in READ])
-def test_block(block: Block, reader: Reader) -> None:
-    if block.skip:
-        pytest.skip(block.skip)
-    text = block.swapped()
-    if block.language == "python":
-        reader.runs([sys.executable, "-c", reader.here(text)])
-    else:
-        for command in commands(text, block.language):
-            reader.types(command, output=block.output)
+def test_every_block_runs_in_order(quickstart_run: Path, tmp_path: Path) -> None:
+    """One test: a block builds on those above it, so no scheduler may take them apart."""
+    shutil.copytree(quickstart_run, tmp_path / "runs" / "quickstart")
+    reader = Reader(tmp_path)
+    try:
+        for block in READ:
+            print(f"README.md, line {block.line}")
+            reader.reads(block)
+    finally:
+        reader.leaves()
 
 
 SAMPLE = """

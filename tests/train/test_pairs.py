@@ -52,7 +52,12 @@ def test_without_a_judge_pairs_come_from_the_candidates() -> None:
     assert ends(rows) == [(BRIEF, LONG), (LONG, BRIEF)]
     assert {row.rejected_from for row in rows} == {"flip"}
     assert rows[1].dialogue == make_group(0).dialogue(make_group(0).views[1])
-    assert counts == {"chosen.candidate": 2, "pairs.flip": 2, "skipped.unordered": 0}
+    assert counts == {
+        "chosen.candidate": 2,
+        "pairs.flip": 2,
+        "skipped.not_drawn": 0,
+        "skipped.unordered": 0,
+    }
 
 
 def test_a_worse_candidate_that_no_view_prefers_is_ranked() -> None:
@@ -116,6 +121,18 @@ def test_answers_can_be_sampled_for_a_part_drawn_by_seed() -> None:
         assert (counts["dialogues.sampled"], counts["pairs.sampled"]) == (7, 7)
         drawn[name] = answers.asked
     assert drawn["a"] == drawn["again"] != drawn["b"]
+
+
+def test_pairs_can_be_made_for_a_part_drawn_by_seed() -> None:
+    groups = [make_group(i) for i in range(20)]
+    answers = Answers("bad")
+    settings = Pairs(dialogues=9, sampled_dialogues=4)
+    rows, counts = make_pairs(groups, settings, answer=answers, judge=judge)
+    assert len(rows) == 9
+    assert len(answers.asked) == 4
+    assert (counts["skipped.not_drawn"], counts["pairs.sampled"]) == (31, 4)
+    others, _ = make_pairs(groups, settings, seed=1, answer=answers, judge=judge)
+    assert [(r.group_id, r.view) for r in rows] != [(r.group_id, r.view) for r in others]
 
 
 def test_no_samples_asks_for_no_answers() -> None:

@@ -58,7 +58,7 @@ def dpo_loss(
         loss = -log sigmoid(beta h)
 
     With ``label_smoothing`` e in (0, 0.5), the share of pairs believed to be the wrong way round,
-    it is the unbiased robust DPO of arXiv 2403.00409, equation 10:
+    it is the unbiased robust DPO of arXiv 2403.00409:
 
         loss = (-(1 - e) log sigmoid(beta h) + e log sigmoid(-beta h)) / (1 - 2 e)
 

@@ -79,7 +79,7 @@ def make_pairs(
     judge: Judge | None = None,
     progress: Progress = silent,
 ) -> tuple[list[PairRow], dict[str, int]]:
-    """Pairs for every view of ``groups`` that puts one candidate before another.
+    """Pairs for the views of ``groups`` that put one candidate before another.
 
     Chosen is the view's best candidate or, by ``settings.chosen``, a sampled answer that obeys.
     Rejected is a sampled answer that fails; where there is none, or by ``settings.flips`` as a
@@ -88,15 +88,19 @@ def make_pairs(
 
     Returns:
         The pairs, and how many there are of every case: ``pairs.sampled`` and so on,
-        ``answers.obeyed`` and ``answers.failed``, ``skipped.unordered`` views.
+        ``answers.obeyed`` and ``answers.failed``, and views ``skipped.unordered`` and
+        ``skipped.not_drawn``.
     """
     counts: Counter[str] = Counter()
     views = [(group, sample) for group in groups for sample in samples_of(group)]
     counts["skipped.unordered"] = sum(len(group.views) for group in groups) - len(views)
+    taken = _drawn(len(views), settings.dialogues, f"dialogues {seed}")
+    counts["skipped.not_drawn"] = len(views) - len(taken)
+    views = [views[i] for i in taken]
     obeying: dict[int, str] = {}
     failing: dict[int, str] = {}
     if answer is not None and judge is not None and settings.samples:
-        drawn = _drawn(len(views), settings.sampled_dialogues, seed)
+        drawn = _drawn(len(views), settings.sampled_dialogues, f"sampled {seed}")
         counts["dialogues.sampled"] = len(drawn)
         answers = answer(
             [views[i][1].dialogue for i in drawn],
@@ -121,11 +125,11 @@ def make_pairs(
     return rows, dict(sorted(counts.items()))
 
 
-def _drawn(views: int, wanted: int, seed: int) -> list[int]:
-    """The views that answers are sampled for, in order."""
+def _drawn(views: int, wanted: int, seed: str) -> list[int]:
+    """``wanted`` numbers of views drawn by chance, in order; all if ``wanted`` is 0."""
     if not wanted or wanted >= views:
         return list(range(views))
-    return sorted(Random(f"pairs {seed}").sample(range(views), wanted))
+    return sorted(Random(seed).sample(range(views), wanted))
 
 
 def _of_view(

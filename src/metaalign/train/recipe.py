@@ -98,10 +98,12 @@ class Dpo(Phase, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Pairs(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the pairs that DPO compares are made."""
 
+    dialogues: _CountOrNone = 0
+    """Dialogues that pairs are made for, drawn by chance; 0 takes all."""
     samples: _CountOrNone = 4
     """Answers sampled from the SFT model per dialogue; 0 compares candidates only."""
     sampled_dialogues: _CountOrNone = 0
-    """Dialogues that answers are sampled for, drawn by chance; 0 takes all."""
+    """Of these, dialogues that answers are sampled for, drawn by chance; 0 takes all."""
     temperature: _Positive = 1.0
     max_new_tokens: _Count = 128
     """Longest sampled answer in tokens."""
