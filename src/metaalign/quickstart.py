@@ -41,14 +41,16 @@ class Scale(Struct, frozen=True):
     """Training tokens of each model, padding excluded."""
     dpo_tokens: int
     """Of these, what the two-stage model reads in its second stage."""
+    paired_dialogues: int
+    """Dialogues that pairs are made for: about what the second stage has time to read."""
     sampled_dialogues: int
-    """Dialogues that the SFT model answers to make pairs."""
+    """Of these, the dialogues that the SFT model answers."""
     per_metric: int
 
 
 SCALES = {
-    "full": Scale(38_900, 3_200_000, 400_000, 600, 300),
-    "test": Scale(600, 30_000, 6_000, 12, 12),
+    "full": Scale(38_900, 3_200_000, 400_000, 2_000, 600, 300),
+    "test": Scale(600, 30_000, 6_000, 40, 12, 12),
 }
 
 
@@ -196,6 +198,7 @@ def _budget(recipe: str, scale: Scale) -> Mapping[str, int | float]:
     return {
         "sft.epochs": 0,
         "sft.max_tokens": scale.tokens - scale.dpo_tokens,
+        "pairs.dialogues": scale.paired_dialogues,
         "pairs.sampled_dialogues": scale.sampled_dialogues,
         "dpo.epochs": 0,
         "dpo.max_tokens": scale.dpo_tokens,
