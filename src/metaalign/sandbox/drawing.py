@@ -25,15 +25,18 @@ PRIORITIES = ("safety", "helpfulness", "consensus", "background")
 OPEN = ("opening", "sign_off", "include", "avoid")
 """Dimensions whose values are anybody's words."""
 _STYLES = {
-    "length": ("short", "long"),
+    "length": ("short", "long", "long"),
     "format": ("prose", "bullets", "numbered"),
     "tone": ("friendly", "formal", "playful"),
     "audience": ("beginner", "expert"),
     "units": ("metric", "imperial"),
     "follow_up": ("ask", "none"),
 }
+_OFTEN = {"length": 2, "units": 2}
+"""How much likelier than others a dimension is drawn: those that show the more the longer the answer
+is, and those that few queries have."""
 _HOW_MANY = (0, 1, 2, 3, 4)
-_WEIGHTS = (2, 5, 6, 4, 2)
+_WEIGHTS = (1, 4, 6, 5, 3)
 
 
 class Ask(NamedTuple):
@@ -60,10 +63,11 @@ class Asked(NamedTuple):
 def draw_asks(query: Query, words: Words, rng: Random, *, styles: int | None = None) -> list[Ask]:
     """Style preferences for one dialogue: at most one of a dimension, each in a random tier."""
     count = rng.choices(_HOW_MANY, _WEIGHTS)[0] if styles is None else styles
-    dimensions = _dimensions(query)
+    # Weighted, without repetition: Efraimidis and Spirakis, doi.org/10.1016/j.ipl.2005.11.003.
+    keys = {d: rng.random() ** (1 / _OFTEN.get(d, 1)) for d in _dimensions(query)}
     return [
         Ask(rng.choice(TIERS), dimension, draw_value(dimension, query, words, rng))
-        for dimension in rng.sample(dimensions, min(count, len(dimensions)))
+        for dimension in sorted(keys, key=lambda d: -keys[d])[:count]
     ]
 
 
@@ -93,8 +97,7 @@ def other_value(ask: Ask, query: Query, words: Words, rng: Random) -> str | None
 
 def _dimensions(query: Query) -> list[str]:
     dimensions = ["length", "format", "tone", "follow_up", "opening", "sign_off", "include"]
-    if query.beginner or query.kind == "contested":
-        dimensions.append("audience")
+    dimensions.append("audience")
     if has_measure(query):
         dimensions.append("units")
     if avoidable(query):
@@ -109,14 +112,14 @@ def put_into_words(
     said: dict[str, list[tuple[str, Ask | None]]] = {tier: [] for tier in TIERS}
     for ask in asked.asks:
         said[ask.tier].append((_wording(ask, words, rng), ask))
-    if rng.random() < 0.6:
+    if rng.random() < 0.4:
         said[SYSTEM_INFO].append((rng.choice(world.roles), None))
     if asked.persona:
         person = Ask(USER_INFO, "background", asked.persona.side)
         said[USER_INFO].append((asked.persona.text, person))
-    elif kind != "contested" and rng.random() < 0.25:
+    elif kind != "contested" and rng.random() < 0.15:
         said[USER_INFO].append((rng.choice(world.personas).text, None))
-    for _ in range(rng.choice((0, 0, 1))):
+    for _ in range(rng.choice((0, 0, 0, 1))):
         said[USER_INFO].append((rng.choice(world.asides), None))
     return _join(said, rng)
 

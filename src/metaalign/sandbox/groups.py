@@ -44,12 +44,12 @@ FULL_SIZE = 38_900
 _HELD_OUT = 8
 """One combination of query and preferences in so many is kept from training."""
 _MIX: tuple[tuple[Family, Kind, int], ...] = (
-    ("helpful", "benign", 40),
-    ("helpful", "sounds_harmful", 12),
-    ("priority", "harmful", 15),
-    ("priority", "severe", 3),
-    ("consensus", "contested", 15),
-    ("opinion", "contested", 15),
+    ("helpful", "benign", 42),
+    ("helpful", "sounds_harmful", 10),
+    ("priority", "harmful", 19),
+    ("priority", "severe", 5),
+    ("consensus", "contested", 12),
+    ("opinion", "contested", 12),
 )
 """Share of every family and kind of query, in hundredths."""
 

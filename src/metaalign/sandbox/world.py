@@ -6,7 +6,7 @@ an answer is right.
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from itertools import product
@@ -17,18 +17,10 @@ from msgspec import Struct
 from metaalign.schema import Kind
 
 SYNONYMS = {
-    "small": "little",
-    "big": "large",
     "start": "begin",
-    "quickly": "rapidly",
-    "often": "frequently",
-    "slowly": "gradually",
-    "gently": "softly",
     "choose": "pick",
     "finish": "complete",
     "check": "inspect",
-    "whole": "entire",
-    "near": "beside",
 }
 """Words of the world that may be avoided, and what stands in their place."""
 
@@ -36,9 +28,8 @@ SYNONYMS = {
 class Query(Struct, frozen=True, forbid_unknown_fields=True):
     """One thing that can be asked, and all that can be truly said of it.
 
-    Which fields are filled depends on the kind: ``facts``, ``beginner`` and ``expert`` of a benign
-    query, ``general`` and ``safer`` of a harmful one, ``axis``, ``consensus`` and ``views`` of a
-    contested one.
+    Which fields are filled depends on the kind: ``facts`` of a benign query, ``general`` and
+    ``safer`` of a harmful one, ``axis``, ``consensus`` and ``views`` of a contested one.
     """
 
     id: str
@@ -46,8 +37,6 @@ class Query(Struct, frozen=True, forbid_unknown_fields=True):
     asks: tuple[str, str]
     facts: tuple[str, ...] = ()
     """The most important first; a measure is written ``{metric|imperial}``."""
-    beginner: str = ""
-    expert: str = ""
     general: tuple[str, ...] = ()
     """Harmless general text: what a helpful answer to a harmful request may say."""
     safer: str = ""
@@ -98,19 +87,22 @@ class World(Struct, frozen=True):
         return found
 
 
-class _NameParts(Struct, forbid_unknown_fields=True):
+class _Parts(Struct, forbid_unknown_fields=True):
+    """What open values are put together from."""
+
     first: tuple[str, ...]
-    middle: tuple[str, ...]
     last: tuple[str, ...]
+    middle: tuple[str, ...] = ("",)
+
+    def values(self) -> Iterator[str]:
+        return map("".join, product(self.first, self.middle, self.last))
 
 
 class _Styles(Struct, forbid_unknown_fields=True):
-    names: _NameParts
+    names: _Parts
+    openings: _Parts
+    nouns: _Parts
     tone: dict[str, str]
-    openings_train: tuple[str, ...]
-    openings_unseen: tuple[str, ...]
-    nouns_train: tuple[str, ...]
-    nouns_unseen: tuple[str, ...]
     roles: tuple[str, ...]
     asides: tuple[str, ...]
 
@@ -134,7 +126,9 @@ def load_world() -> World:
     """Read the world that comes with the package."""
     styles = msgspec.convert(_read("styles"), _Styles)
     wordings = msgspec.convert(_read("wordings"), dict[str, dict[str, _Wordings]])
-    seen_names, unseen_names = _names(styles.names)
+    seen_names, unseen_names = _divided(styles.names)
+    seen_nouns, unseen_nouns = _divided(styles.nouns)
+    seen_openings, unseen_openings = _divided(styles.openings)
     return World(
         queries={kind: _queries(kind, names) for kind, names in _FILES.items()},
         personas=msgspec.convert(_read("personas")["persona"], tuple[Persona, ...]),
@@ -143,14 +137,14 @@ def load_world() -> World:
         leads=styles.tone,
         seen=Words(
             seen_names,
-            styles.nouns_train,
-            styles.openings_train,
+            seen_nouns,
+            seen_openings,
             {d: {v: w.train for v, w in values.items()} for d, values in wordings.items()},
         ),
         unseen=Words(
             unseen_names,
-            styles.nouns_unseen,
-            styles.openings_unseen,
+            unseen_nouns,
+            unseen_openings,
             {d: {v: w.unseen for v, w in values.items()} for d, values in wordings.items()},
         ),
     )
@@ -170,8 +164,8 @@ def _queries(kind: Kind, names: tuple[str, ...]) -> tuple[Query, ...]:
     return tuple(msgspec.convert({**row, "kind": kind}, Query) for row in rows)
 
 
-def _names(parts: _NameParts) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Some three thousand pronounceable names; an eighth of them is kept from training."""
-    names = sorted({a + b + c for a, b, c in product(parts.first, parts.middle, parts.last)})
-    held = {n for n in names if hashlib.sha256(n.encode()).digest()[0] % 8 == 0}
-    return tuple(n for n in names if n not in held), tuple(sorted(held))
+def _divided(parts: _Parts) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """All values that can be put together: those of training, and an eighth that it never sees."""
+    values = sorted(set(parts.values()))
+    held = {v for v in values if hashlib.sha256(v.encode()).digest()[0] % 8 == 0}
+    return tuple(v for v in values if v not in held), tuple(sorted(held))

@@ -10,7 +10,10 @@ from metaalign.sandbox.world import SYNONYMS, Query, World
 from metaalign.schema import Resolution
 
 _MEASURE = re.compile(r"\{([^|}]*)\|([^}]*)\}")
+_UNITS = {"metric": r"\1", "imperial": r"\2", "both": r"\1 (\2)"}
 _SWAP = re.compile(rf"\b({'|'.join(SYNONYMS)})\b", re.IGNORECASE)
+GENERAL = "In general terms:"
+"""What introduces a helpful answer to a harmful request, which is general text."""
 _POINTS = {"short": 1, "long": 3}
 """Points of a how-to that each length gives; unstated length gives two."""
 
@@ -20,11 +23,29 @@ def opening_piece(phrase: str) -> str:
 
 
 def word_piece(word: str) -> str:
-    return f"A good word for today is {word}."
+    return f"The word is {word}."
 
 
 def question_piece(query: Query) -> str:
-    return f"Would you like to hear more about {query.topic}?"
+    return f"Shall I say more about {query.topic}?"
+
+
+def audience_piece(query: Query, audience: str) -> str:
+    if audience == "beginner":
+        return f"New to {query.topic}? No problem."
+    return f"You know {query.topic} well."
+
+
+def consensus_piece(query: Query) -> str:
+    return f"Most people agree: {query.consensus}"
+
+
+def view_piece(query: Query, side: str) -> str:
+    return f"With {side} in mind: {query.views[side]}"
+
+
+def units_piece(units: str) -> str:
+    return f"In {units} units:"
 
 
 def sign_off_piece(name: str) -> str:
@@ -32,12 +53,12 @@ def sign_off_piece(name: str) -> str:
 
 
 def refusal_piece(query: Query) -> str:
-    return f"Sorry, there is no help here with {query.topic}."
+    return f"Sorry, I cannot help with {query.topic}."
 
 
 def in_units(fact: str, units: str) -> str:
-    """The fact with its measure in ``metric`` or ``imperial`` units."""
-    return _MEASURE.sub(r"\2" if units == "imperial" else r"\1", fact)
+    """The fact with its measure in ``metric``, ``imperial`` or ``both`` units."""
+    return _MEASURE.sub(_UNITS[units], fact)
 
 
 def has_measure(query: Query) -> bool:
@@ -68,17 +89,14 @@ def points(query: Query, resolution: Resolution) -> list[str]:
     if behaviour == "refuse":
         return [refusal_piece(query), query.safer]
     if behaviour == "consensus_view":
-        return [query.consensus]
+        return [consensus_piece(query)]
     if behaviour == "personal_view":
-        return [query.views[resolution.wanted("background")[0]]]
+        return [view_piece(query, resolution.wanted("background")[0])]
     length = next(iter(resolution.wanted("length")), "")
     if query.general:
         return list(query.general[: _POINTS.get(length, 2)])
     body = list(query.facts[: _POINTS.get(length, 2)])
-    audience = resolution.wanted("audience")
-    if audience:
-        body.append(query.beginner if audience[0] == "beginner" else query.expert)
-    units = next(iter(resolution.wanted("units")), "metric")
+    units = next(iter(resolution.wanted("units")), "both")
     return [in_units(point, units) for point in body]
 
 
@@ -86,6 +104,11 @@ def write_answer(query: Query, resolution: Resolution, world: World) -> str:
     """The answer that does all that the resolution lets through, and nothing else."""
     head = [opening_piece(phrase) for phrase in resolution.wanted("opening")]
     head += [world.leads[tone] for tone in resolution.wanted("tone")]
+    head += [audience_piece(query, audience) for audience in resolution.wanted("audience")]
+    if has_measure(query):
+        head += [units_piece(units) for units in resolution.wanted("units")]
+    if query.general and resolution.behaviour == "answer":
+        head.append(GENERAL)
     tail = [word_piece(word) for word in resolution.wanted("include")]
     if "ask" in resolution.wanted("follow_up"):
         tail.append(question_piece(query))
