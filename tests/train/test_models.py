@@ -50,7 +50,7 @@ def plain_folder(folder: Path, **changes: Any) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_115_264), ("small", 6_163_712)])
+@pytest.mark.parametrize(("name", "parameters"), [("tiny", 1_182_080), ("small", 6_169_856)])
 def test_sizes_from_scratch(name: str, parameters: int) -> None:
     """Counted with a full vocabulary; these few texts do not fill it."""
     model, tokens = opened(f"scratch:{name}", TEXTS)
@@ -67,6 +67,17 @@ def test_a_model_from_scratch_depends_on_the_seed_only() -> None:
     assert not torch.equal(next(one.parameters()), next(other.parameters()))
     assert one.config.vocab_size == len(tokens)
     assert prompt.has_markers(tokens)
+
+
+def test_heads_of_the_first_layer_begin_by_looking_back() -> None:
+    """Head h at h tokens back, whatever the tokens are; the later layers at nothing special."""
+    model, tokens = opened("scratch:tiny", TEXTS)
+    ids = torch.randint(len(tokens), (8, 40), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        first, second, *_ = model(ids, output_attentions=True).attentions
+    for head in range(4):
+        assert first[:, head].diagonal(-head, dim1=1, dim2=2)[:, 8:].mean() > 0.7
+    assert second.diagonal(-1, dim1=2, dim2=3)[..., 20:].mean() < 0.1
 
 
 def test_a_saved_model_is_an_ordinary_folder(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from tests.train.makers import SCRATCH, make_rows, phase, random_examples, tiny, tokenizer
 from torch import Tensor
 
-from metaalign.schema import Event, UserError
+from metaalign.schema import Event, UserError, silent
 from metaalign.train.batches import Batch, Example, encode_examples
 from metaalign.train.recipe import Phase, Pretrained, Scratch
 from metaalign.train.sft import sft_objective
@@ -122,6 +122,31 @@ def test_kill_9_and_resume_gives_the_same_course(tmp_path: Path, precision: str)
         assert torch.equal(a, b)
 
 
+@pytest.mark.parametrize("where", ["between steps", "in the update"])
+def test_ctrl_c_loses_no_finished_step(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No checkpoint is due; in the update the weights are half new, so none may be written."""
+    _, expected = run(tmp_path / "whole", phase())
+    steps = 0
+
+    def stop(event: Event) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 5:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        if where == "in the update":
+            patch.setattr(torch.optim.AdamW, "step", lambda *_: stop(Event("", 0, 0, "")))
+        run(tmp_path, phase(), progress=stop if where == "between steps" else silent)
+    assert (tmp_path / "checkpoint.pt").exists() == (where == "between steps")
+    calls: list[Event] = []
+    _, resumed = run(tmp_path, phase(), progress=calls.append)
+    assert resumed.steps == expected.steps
+    assert len(calls) == len(expected.steps) - (5 if where == "between steps" else 0)
+
+
 def test_a_checkpoint_of_something_else_is_not_used_and_that_is_said(tmp_path: Path) -> None:
     def stop(event: Event) -> None:
         if event.done > 500:
@@ -191,10 +216,12 @@ def test_nothing_to_train_on_is_an_error(tmp_path: Path) -> None:
         run(tmp_path, phase(max_length=10), random_examples([(40, (2,))]))
 
 
-def test_rates_rise_then_fall() -> None:
-    factors = [rate_factor(share, 0.2) for share in (0.0, 0.1, 0.2, 0.6, 1.0)]
-    assert factors == pytest.approx([0, 0.5, 1, 0.5, 0])
-    assert rate_factor(0.0, 0.0) == 1
+@pytest.mark.parametrize(("decay", "half_left"), [(1.0, 0.5), (2.0, 0.25)])
+def test_rates_rise_then_fall(decay: float, half_left: float) -> None:
+    rates = Scratch(lr=1.0, warmup=0.2, decay=decay)
+    factors = [rate_factor(share, rates) for share in (0.0, 0.1, 0.2, 0.6, 1.0)]
+    assert factors == pytest.approx([0, 0.5, 1, half_left, 0])
+    assert rate_factor(0.0, Scratch(lr=1.0, warmup=0.0)) == 1
 
 
 def test_no_step_has_rate_zero(tmp_path: Path) -> None:

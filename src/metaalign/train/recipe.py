@@ -35,7 +35,9 @@ class Scratch(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     muon_lr: _NotNegative = 0.0
     """Peak rate of Muon for the matrices of the layers; 0 gives them to AdamW."""
     warmup: _Share = 0.03
-    """Share of the run in which the rates rise from 0; afterwards they fall to 0 in a line."""
+    """Share of the run in which the rates rise from 0 in a line; afterwards they fall to 0."""
+    decay: _Positive = 1.0
+    """How they fall: as this power of what is left of the run; 1 is a line."""
     weight_decay: _NotNegative = 0.1
     """Decoupled decay of the matrices, per step and unit of learning rate."""
 
@@ -46,6 +48,7 @@ class Pretrained(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lr: _Positive
     """Peak rate of AdamW for everything that is trained."""
     warmup: _Share = 0.03
+    decay: _Positive = 1.0
     weight_decay: _NotNegative = 0.0
     lora_rank: _CountOrNone = 0
     """Rank of the LoRA adapters on all linear layers; 0 trains all weights."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-POSITIONS = 256
+POSITIONS = 64
 """Logits are computed at a multiple of this many positions."""
 
 

@@ -6,7 +6,8 @@ history. What is learned comes in as an objective; how fast, as a ``Phase`` of t
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -69,6 +70,8 @@ class _Run:
 
     tokens: int = 0
     seconds: float = 0.0
+    whole: bool = True
+    """False while the weights are ahead of the steps."""
     steps: list[Step] = field(default_factory=list)
 
 
@@ -90,7 +93,7 @@ def fit(
     """Train ``model`` in place.
 
     If ``out`` holds a checkpoint made under the same ``key``, the run goes on from there, exactly
-    as if it had never stopped. Ctrl-C leaves the last checkpoint. The caller removes it once the
+    as if it had never stopped. Ctrl-C leaves a checkpoint too. The caller removes it once the
     model is saved (``checkpoint.remove_checkpoint``).
 
     Args:
@@ -145,52 +148,57 @@ def fit(
     if not _resume(out, key, model, optimizers, run) and has_checkpoint(out):
         note = "starting afresh: the checkpoint here is damaged or was made with other settings"
         progress(Event(task, 0, round(min(budget, 1e18)), "tokens", note))
-    last_save = time.monotonic()
-    for number, step in enumerate(plan()):
-        if number < len(run.steps):
-            continue
-        share = share_done(run, phase, budget)
-        if share >= 1:
-            break
-        started = time.monotonic()
-        batches = [
-            make_batch([examples[i] for i in numbers]).to(accelerator.device) for numbers in step
-        ]
-        read = sum(batch.tokens for batch in batches)
-        # The rate belongs to the middle of the step, so that neither the first nor the last is 0.
-        factor = rate_factor(share + 0.5 * min(read / budget, 1 - share), rates.warmup)
-        for optimizer in optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-        try:
-            loss, norm, measured = _step(
-                accelerator, scorer, objective, batches, trained, phase.clip
-            )
-        except (MemoryError, RuntimeError) as error:
-            if not _memory_ran_out(error):
-                raise
-            raise UserError(
-                f"{task}: out of memory with tokens_per_batch = {phase.tokens_per_batch}: halve it "
-                f"and double accumulate (now {phase.accumulate}), or train with lora_rank"
-            ) from error
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise UserError(
-                f"{task}: the loss is no number at step {number + 1} (loss {loss}, gradient norm "
-                f"{norm}): lower lr and muon_lr, raise warmup, or set precision = fp32"
-            )
-        for optimizer in optimizers:
-            optimizer.step()
-            optimizer.zero_grad()
 
-        now = time.monotonic()
-        run.tokens += read
-        run.seconds += now - started
-        lr = optimizers[-1].param_groups[-1]["lr"]
-        run.steps.append(Step(run.tokens, loss, lr, norm, measured))
-        if now - last_save >= checkpoint_seconds:
-            save_checkpoint(out, _state(key, model, optimizers, run))
-            last_save = time.monotonic()
-        progress(_event(task, run, phase, budget))
+    def save() -> None:
+        save_checkpoint(out, _state(key, model, optimizers, run))
+
+    last_save = time.monotonic()
+    try:
+        for number, step in enumerate(plan()):
+            if number < len(run.steps):
+                continue
+            share = share_done(run, phase, budget)
+            if share >= 1:
+                break
+            started = time.monotonic()
+            batches = [
+                make_batch([examples[i] for i in numbers]).to(accelerator.device)
+                for numbers in step
+            ]
+            read = sum(batch.tokens for batch in batches)
+            # The rate of the step's middle: neither the first one nor the last is 0.
+            factor = rate_factor(share + 0.5 * min(read / budget, 1 - share), rates)
+            for optimizer in optimizers:
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak_lr"] * factor
+            with _explained(task, phase):
+                loss, norm, measured = _step(
+                    accelerator, scorer, objective, batches, trained, phase.clip
+                )
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                raise UserError(
+                    f"{task}: the loss is no number at step {number + 1} (loss {loss}, gradient "
+                    f"norm {norm}): lower lr and muon_lr, raise warmup, or set precision = fp32"
+                )
+            run.whole = False
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+
+            now = time.monotonic()
+            run.tokens += read
+            run.seconds += now - started
+            lr = optimizers[-1].param_groups[-1]["lr"]
+            run.steps.append(Step(run.tokens, loss, lr, norm, measured))
+            run.whole = True
+            if now - last_save >= checkpoint_seconds:
+                save()
+                last_save = time.monotonic()
+            progress(_event(task, run, phase, budget))
+    except KeyboardInterrupt:
+        if run.whole:
+            save()
+        raise
 
     history = History(task, run.tokens, run.seconds, len(examples), too_long, tuple(run.steps))
     write_history(out, history)
@@ -245,7 +253,12 @@ def make_optimizers(model: "PreTrainedModel", rates: Rates) -> list[torch.optim.
     found: list[torch.optim.Optimizer] = []
     groups: list[dict[str, Any]] = [{"params": others, "weight_decay": 0.0}]
     if isinstance(rates, Scratch) and rates.muon_lr:
-        found.append(torch.optim.Muon(matrices, lr=rates.muon_lr, weight_decay=rates.weight_decay))
+        # Three of the usual five steps of Newton and Schulz: as good, and a tenth faster here.
+        found.append(
+            torch.optim.Muon(
+                matrices, lr=rates.muon_lr, weight_decay=rates.weight_decay, ns_steps=3
+            )
+        )
     else:
         groups.insert(0, {"params": matrices, "weight_decay": rates.weight_decay})
     groups = [group for group in groups if group["params"]]
@@ -256,14 +269,16 @@ def make_optimizers(model: "PreTrainedModel", rates: Rates) -> list[torch.optim.
     return found
 
 
-def rate_factor(share: float, warmup: float) -> float:
+def rate_factor(share: float, rates: Rates) -> float:
     """What the learning rates are multiplied with when ``share`` of the run, in [0, 1], is done.
 
-    It rises in a line from 0 to 1 until ``warmup``, then falls in a line to 0 at the end.
+    It rises in a line from 0 to 1 until ``rates.warmup``, then falls to 0 at the end, as the power
+    ``rates.decay`` of the share that is left.
     """
-    if share < warmup:
-        return share / warmup
-    return max(0.0, (1 - share) / (1 - warmup))
+    if share < rates.warmup:
+        return share / rates.warmup
+    left = max(0.0, (1 - share) / (1 - rates.warmup))
+    return float(left**rates.decay)
 
 
 def token_budget(phase: Phase, examples: Iterable[Example]) -> float:
@@ -349,7 +364,17 @@ def _event(task: str, run: _Run, phase: Phase, budget: float) -> Event:
     return Event(task, round(done), round(total), "tokens", note)
 
 
-def _memory_ran_out(error: BaseException) -> bool:
-    # The CPU allocator of torch raises a plain RuntimeError.
-    known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-    return known or "can't allocate memory" in str(error)
+@contextmanager
+def _explained(task: str, phase: Phase) -> Iterator[None]:
+    """Memory that runs out becomes a line that says what to do."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        # The CPU allocator of torch raises a plain RuntimeError.
+        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not (known or "can't allocate memory" in str(error)):
+            raise
+        raise UserError(
+            f"{task}: out of memory with tokens_per_batch = {phase.tokens_per_batch}: halve it "
+            f"and double accumulate (now {phase.accumulate}), or train with lora_rank"
+        ) from error
