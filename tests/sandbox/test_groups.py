@@ -19,6 +19,11 @@ def splits() -> Splits:
     return build_groups(3000, seed=3)
 
 
+@pytest.fixture(scope="module")
+def large() -> Splits:
+    return build_groups(20_000, seed=0)
+
+
 def views(groups: list[Group]) -> list[tuple[Group, View]]:
     return [(group, view) for group in groups for view in group.views]
 
@@ -57,30 +62,32 @@ def test_no_combination_of_query_and_preferences_is_both_trained_and_tested(spli
     assert not keys(["sft", "dpo"]) & keys(["test", "test_values", "test_wordings"])
 
 
-def test_every_query_of_the_tests_is_known_from_training() -> None:
-    large = build_groups(20_000, seed=0)
+def test_every_query_of_the_tests_is_known_from_training(large: Splits) -> None:
     trained = {(g.kind, g.query_id) for name in ("sft", "dpo") for g in large[name]}
     assert {(g.kind, g.query_id) for name in large for g in large[name]} == trained
 
 
-def test_unseen_values_and_wordings_are_unseen(splits: Splits) -> None:
-    trained = {
-        (p.dimension, p.value)
-        for n in ("sft", "dpo")
-        for _, v in views(splits[n])
-        for p in v.preferences
-    }
-    for _, view in views(splits["test_values"]):
-        new = [p for p in view.preferences if (p.dimension, p.value) not in trained]
-        assert any(p.dimension in OPEN for p in new)
-    world = load_world()
+def test_every_view_of_the_unseen_values_holds_one(splits: Splits, large: Splits) -> None:
+    for built in (splits, large):
+        trained = {
+            (p.dimension, p.value)
+            for n in ("sft", "dpo")
+            for _, v in views(built[n])
+            for p in v.preferences
+        }
+        for _, view in views(built["test_values"]):
+            new = [p for p in view.preferences if (p.dimension, p.value) not in trained]
+            assert any(p.dimension in OPEN for p in new)
+
+
+def test_every_view_of_the_unseen_wordings_has_only_such(splits: Splits, large: Splits) -> None:
     seen = {
         wording
-        for values in world.seen.wordings.values()
+        for values in load_world().seen.wordings.values()
         for wordings in values.values()
         for wording in wordings
     }
-    for _, view in views(splits["test_wordings"]):
+    for _, view in [*views(splits["test_wordings"]), *views(large["test_wordings"])]:
         assert view.preferences
         assert not {p.wording for p in view.preferences} & seen
 
@@ -125,6 +132,19 @@ def test_all_four_families_and_all_kinds_are_there(splits: Splits) -> None:
     assert {g.kind for g in splits["sft"]} == kinds
 
 
+def test_every_hundred_groups_hold_the_kinds_in_their_shares(splits: Splits) -> None:
+    for start in (0, 100):
+        found = Counter((g.family, g.kind) for g in splits["sft"][start : start + 100])
+        assert found == {
+            ("helpful", "benign"): 42,
+            ("helpful", "sounds_harmful"): 10,
+            ("priority", "harmful"): 19,
+            ("priority", "severe"): 5,
+            ("consensus", "contested"): 12,
+            ("opinion", "contested"): 12,
+        }
+
+
 def test_an_irrelevant_view_adds_to_user_info_and_asks_for_nothing(splits: Splits) -> None:
     _, view = views(splits["test"])[0]
     steered = irrelevant_view(view, 0)
@@ -133,18 +153,6 @@ def test_an_irrelevant_view_adds_to_user_info_and_asks_for_nothing(splits: Split
     assert steered.meta_prompt.user_info.startswith(view.meta_prompt.user_info)
     assert steered.meta_prompt != view.meta_prompt
     assert irrelevant_view(view, 0) == steered
-
-
-def test_the_world_is_as_large_as_it_should_be() -> None:
-    world = load_world()
-    counts = {kind: len(queries) for kind, queries in world.queries.items()}
-    assert counts["benign"] >= 150
-    assert counts["harmful"] >= 40
-    assert counts["sounds_harmful"] >= 30
-    assert counts["contested"] >= 40
-    assert len(world.personas) >= 100
-    assert not set(world.seen.names) & set(world.unseen.names)
-    assert not set(world.seen.nouns) & set(world.unseen.nouns)
 
 
 def test_at_full_size_it_has_the_papers_scale() -> None:

@@ -33,8 +33,8 @@ _STYLES = {
     "follow_up": ("ask", "none"),
 }
 _OFTEN = {"length": 2, "units": 2}
-"""How much likelier than others a dimension is drawn: those that show the more the longer the answer
-is, and those that few queries have."""
+"""How much likelier than others a dimension is drawn: those that show the more the longer the
+answer is, and those that few queries have."""
 _HOW_MANY = (0, 1, 2, 3, 4)
 _WEIGHTS = (1, 4, 6, 5, 3)
 
@@ -72,14 +72,21 @@ def draw_asks(query: Query, words: Words, rng: Random, *, styles: int | None = N
 
 
 def draw_value(dimension: str, query: Query, words: Words, rng: Random) -> str:
-    """A value for a dimension; for ``avoid`` a word that the answer would otherwise hold."""
+    """A value for a dimension; for ``avoid`` a word that the answer would otherwise hold.
+
+    For ``include`` one that it would not: else it asked for nothing, and no answer could avoid it.
+    """
     match dimension:
         case "opening":
             return rng.choice(words.openings)
         case "sign_off":
             return rng.choice(words.names)
         case "include":
-            return rng.choice(words.nouns)
+            said = " ".join((query.topic, *query.facts)).lower()
+            noun = rng.choice(words.nouns)
+            while noun in said:
+                noun = rng.choice(words.nouns)
+            return noun
         case "avoid":
             return rng.choice(avoidable(query))
     return rng.choice(_STYLES[dimension])

@@ -19,6 +19,7 @@ from metaalign.sandbox.drawing import (
     Ask,
     Asked,
     draw_asks,
+    draw_value,
     other_value,
     put_into_words,
 )
@@ -52,6 +53,9 @@ _MIX: tuple[tuple[Family, Kind, int], ...] = (
     ("opinion", "contested", 12),
 )
 """Share of every family and kind of query, in hundredths."""
+
+_PUT_TOGETHER = ("opening", "sign_off", "include")
+"""Dimensions of which some values are kept from training."""
 
 
 class _Plan(NamedTuple):
@@ -135,8 +139,16 @@ class _Writer:
                     return built
 
     def _allowed(self, query: Query, asked: Asked) -> bool:
+        if not self._shows_its_plan(asked):
+            return False
         digest = hashlib.sha256(f"{query.id}{asked.key()}".encode()).digest()
         return (digest[0] % _HELD_OUT == 0) == self.plan.held_out
+
+    def _shows_its_plan(self, asked: Asked) -> bool:
+        """Whether what the split is about, unseen values or wordings, is there at all."""
+        if self.plan.open_values:
+            return any(a.dimension in _PUT_TOGETHER for a in asked.asks)
+        return bool(asked.asks) or not self.plan.unseen_wordings
 
     def _asked(self, query: Query, family: Family) -> Asked:
         rng = self.rng
@@ -155,10 +167,10 @@ class _Writer:
     def _open_asks(self, query: Query) -> list[Ask]:
         """One to three preferences, at least one of them with an unseen open value."""
         asks = draw_asks(query, self.words, self.rng, styles=self.rng.choice((1, 2, 3)))
-        if not any(a.dimension in ("sign_off", "include", "opening") for a in asks):
+        if not any(a.dimension in _PUT_TOGETHER for a in asks):
             dimension = self.rng.choice(("sign_off", "include"))
-            values = self.words.names if dimension == "sign_off" else self.words.nouns
-            asks.append(Ask(self.rng.choice(TIERS), dimension, self.rng.choice(values)))
+            tier = self.rng.choice(TIERS)
+            asks.append(Ask(tier, dimension, draw_value(dimension, query, self.words, self.rng)))
         return asks
 
     def _conflicting(self, asks: list[Ask], query: Query) -> list[Ask]:
