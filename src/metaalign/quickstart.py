@@ -37,6 +37,8 @@ class Scale(Struct, frozen=True):
     """How much is done. Every model reads the same number of tokens in training."""
 
     samples: int
+    every: int
+    """2 takes every second query and person of the sandbox's world, 1 takes all."""
     tokens: int
     """Training tokens of each model, padding excluded."""
     dpo_tokens: int
@@ -49,8 +51,8 @@ class Scale(Struct, frozen=True):
 
 
 SCALES = {
-    "full": Scale(38_900, 2_200_000, 250_000, 1_500, 400, 300),
-    "test": Scale(600, 30_000, 6_000, 40, 12, 12),
+    "full": Scale(30_000, 2, 2_000_000, 250_000, 1_500, 400, 300),
+    "test": Scale(600, 2, 30_000, 6_000, 40, 12, 12),
 }
 
 
@@ -85,7 +87,7 @@ def quickstart(
     chosen = SCALES[scale]
     dataset, models, report = out / "dataset", out / "models", out / "report"
     started = time.monotonic()
-    sandbox.build_sandbox(dataset, chosen.samples, seed, progress=progress)
+    sandbox.build_sandbox(dataset, chosen.samples, seed, every=chosen.every, progress=progress)
     seconds = {"dataset": time.monotonic() - started}
     lanes = min(LANES, os.cpu_count() or 1)
     threads = max(1, (os.cpu_count() or 1) // lanes)

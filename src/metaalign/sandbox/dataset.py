@@ -15,11 +15,19 @@ SOURCE = "sandbox"
 
 
 def build_sandbox(
-    out: Path, size: int = FULL_SIZE, seed: int = 0, *, progress: Progress = silent
+    out: Path,
+    size: int = FULL_SIZE,
+    seed: int = 0,
+    *,
+    every: int = 1,
+    progress: Progress = silent,
 ) -> Manifest:
-    """Build ``size`` samples of the sandbox at ``out``; kept if the same are there, and whole."""
+    """Build ``size`` samples of the sandbox at ``out``; kept if the same are there, and whole.
+
+    ``every`` 2 takes every second query and person of the world.
+    """
     matrix = load_matrix()
-    settings = {"sources": [SOURCE], "size": size, "matrix": matrix.label}
+    settings = {"sources": [SOURCE], "size": size, "every": every, "matrix": matrix.label}
     with as_file(files("metaalign.sandbox") / "world") as world:
         inputs = {"world": hash_folder(world)}
     if is_done(out, fingerprint(settings, inputs, seed=seed)):
@@ -29,7 +37,7 @@ def build_sandbox(
             pass  # a file of it is gone or damaged: build it again
     return write_dataset(
         out,
-        build_groups(size, seed, matrix=matrix, progress=progress),
+        build_groups(size, seed, every=every, matrix=matrix, progress=progress),
         settings=settings,
         seed=seed,
         inputs=inputs,

@@ -119,14 +119,14 @@ def put_into_words(
     said: dict[str, list[tuple[str, Ask | None]]] = {tier: [] for tier in TIERS}
     for ask in asked.asks:
         said[ask.tier].append((_wording(ask, words, rng), ask))
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         said[SYSTEM_INFO].append((rng.choice(world.roles), None))
     if asked.persona:
         person = Ask(USER_INFO, "background", asked.persona.side)
         said[USER_INFO].append((asked.persona.text, person))
     elif kind != "contested" and rng.random() < 0.15:
         said[USER_INFO].append((rng.choice(world.personas).text, None))
-    for _ in range(rng.choice((0, 0, 0, 1))):
+    for _ in range(rng.choice((0, 0, 0, 0, 1))):
         said[USER_INFO].append((rng.choice(world.asides), None))
     return _join(said, rng)
 

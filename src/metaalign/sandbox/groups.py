@@ -72,6 +72,7 @@ def build_groups(
     size: int = FULL_SIZE,
     seed: int = 0,
     *,
+    every: int = 1,
     matrix: PriorityMatrix | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Group]]:
@@ -80,7 +81,7 @@ def build_groups(
     ``size`` counts samples, two a group, over all splits. A tenth of the groups, at least 12 and at
     most 1,200, makes up ``test``; the two other test splits are a quarter of that each. Queries
     occur in every split; combinations of a query and its preferences never do in both a training
-    and a test split.
+    and a test split. ``every`` 2 takes every second query and person of the world.
     """
     test = min(1200, max(12, size // 20))
     other = max(6, test // 4)
@@ -92,11 +93,12 @@ def build_groups(
         "test_values": _Plan(other, True, True, False),
         "test_wordings": _Plan(other, True, False, True),
     }
+    world = load_world().narrowed(every)
     rules, total, done = matrix or load_matrix(), sum(p.groups for p in plans.values()), 0
     splits: dict[str, list[Group]] = {}
     for name, plan in plans.items():
         splits[name] = []
-        for group in _split(name, plan, seed, rules):
+        for group in _split(name, plan, seed, world, rules):
             splits[name].append(group)
             done += 1
             if done % 200 == 0 or done == total:
@@ -104,8 +106,9 @@ def build_groups(
     return splits
 
 
-def _split(name: str, plan: _Plan, seed: int, matrix: PriorityMatrix) -> Iterator[Group]:
-    world = load_world()
+def _split(
+    name: str, plan: _Plan, seed: int, world: World, matrix: PriorityMatrix
+) -> Iterator[Group]:
     if plan.unseen_wordings or plan.open_values:
         mix = tuple(row for row in _MIX if row[1] == "benign")
     else:
@@ -174,9 +177,9 @@ class _Writer:
         return asks
 
     def _conflicting(self, asks: list[Ask], query: Query) -> list[Ask]:
-        """In a quarter of the dialogues the other tier wants the opposite of one preference."""
+        """In a third of the dialogues the other tier wants the opposite of one preference."""
         rng = self.rng
-        if not asks or rng.random() > 0.25:
+        if not asks or rng.random() > 1 / 3:
             return []
         ask = rng.choice(asks)
         other = other_value(ask, query, self.words, rng)
@@ -237,46 +240,62 @@ class _Writer:
         answers = [write_answer(query, r, self.world) for r in resolutions]
         if answers[0] == answers[1]:
             return None
-        texts = list(dict.fromkeys([*answers, *self._worse(query, resolutions)]))
+        beside, *ignoring = self._worse(query, resolutions)
+        texts = list(dict.fromkeys([*answers, *ignoring, beside]))
         self.rng.shuffle(texts)
-        views = tuple(
-            View(meta_prompt, self._ranks(texts, own, query, resolution), "matrix", preferences)
-            for (meta_prompt, preferences), own, resolution in zip(
-                said, answers, resolutions, strict=True
-            )
-        )
+        views = []
+        for (meta_prompt, preferences), own, resolution in zip(
+            said, answers, resolutions, strict=True
+        ):
+            # The answer to another query helps nobody, whatever style it has: last in every view.
+            known = {beside: -1.0, own: 2.0}
+            scores = [known.get(t, self._granted(query, resolution, t)) for t in texts]
+            views.append(View(meta_prompt, _ranks(scores), "matrix", preferences))
         turns = (Turn("user", self.rng.choice(query.asks)),)
         candidates = tuple(Candidate(text, "teacher") for text in texts)
-        return Group(group_id, "sandbox", family, query.kind, turns, candidates, views, query.id)
+        return Group(
+            group_id, "sandbox", family, query.kind, turns, candidates, tuple(views), query.id
+        )
 
     def _worse(self, query: Query, resolutions: list[Resolution]) -> list[str]:
-        """Two answers that each break something: another query's substance, or a preference."""
+        """An answer to another query and, where something is asked for, one that ignores a wish.
+
+        The wish is one that both views have, if they share any: then it is worse in both.
+        """
         rng, resolution = self.rng, self.rng.choice(resolutions)
-        stranger = rng.choice(self.world.queries[query.kind])
-        if query.kind == "contested":
-            stranger = rng.choice(
-                [q for q in self.world.queries["contested"] if q.axis == query.axis]
-            )
-        worse = [write_answer(stranger, resolution, self.world)]
-        ignored = [d for d in resolution.decisions if d.applies and d.dimension != "background"]
-        if ignored:
-            gone = rng.choice(ignored)
-            kept = tuple(d for d in resolution.decisions if d != gone)
-            worse.append(
-                write_answer(query, msgspec.structs.replace(resolution, decisions=kept), self.world)
-            )
+        others = [
+            q for q in self.world.queries[query.kind] if q.axis == query.axis and q.id != query.id
+        ]
+        worse = [write_answer(rng.choice(others), resolution, self.world)]
+        wishes = [_wishes(r) for r in resolutions]
+        shared = [wish for wish in wishes[0] if wish in wishes[1]]
+        if shared or _wishes(resolution):
+            gone = rng.choice(shared or _wishes(resolution))
+            kept = tuple(d for d in resolution.decisions if (d.dimension, d.value) != gone)
+            ignorant = msgspec.structs.replace(resolution, decisions=kept)
+            worse.append(write_answer(query, ignorant, self.world))
         return worse
 
-    def _ranks(
-        self, texts: list[str], own: str, query: Query, resolution: Resolution
-    ) -> tuple[int, ...]:
-        """The teacher's own answer first, the others by the share of the wishes that they meet."""
-        scores = [
-            2.0 if text == own else check(query, resolution, text, self.world).share
-            for text in texts
-        ]
-        order = sorted(set(scores), reverse=True)
-        return tuple(order.index(score) for score in scores)
+    def _granted(self, query: Query, resolution: Resolution, text: str) -> float:
+        """Share of what is wanted that the answer does; what nobody wanted is not counted."""
+        verdict = check(query, resolution, text, self.world)
+        marks = [verdict.behaviour, *(ok for _, _, ok in verdict.preferences)]
+        return sum(marks) / len(marks)
+
+
+def _wishes(resolution: Resolution) -> list[tuple[str, str]]:
+    """The preferences that show in the answer."""
+    return [
+        (d.dimension, d.value)
+        for d in resolution.decisions
+        if d.applies and d.dimension not in ("priority", "background")
+    ]
+
+
+def _ranks(scores: list[float]) -> tuple[int, ...]:
+    """The rank of every score, 0 for the highest; equal scores share a rank."""
+    order = sorted(set(scores), reverse=True)
+    return tuple(order.index(score) for score in scores)
 
 
 def _contradicts(asked: Asked) -> bool:

@@ -79,6 +79,11 @@ class World(Struct, frozen=True):
     seen: Words
     unseen: Words
 
+    def narrowed(self, every: int) -> "World":
+        """The world with every second query of each kind and every second person, or every third."""
+        queries = {kind: found[::every] for kind, found in self.queries.items()}
+        return msgspec.structs.replace(self, queries=queries, personas=self.personas[::every])
+
     def query(self, kind: Kind, query_id: str) -> Query:
         """The query of that id; ``KeyError`` if there is none."""
         found = next((q for q in self.queries[kind] if q.id == query_id), None)
