@@ -6,6 +6,7 @@ of this size that is nearly twice as fast as one after another on all cores.
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ProcessPoolExecutor, wait
@@ -120,11 +121,22 @@ def _side_by_side(jobs: list[_Job], lanes: int, progress: Progress) -> dict[str,
             futures = [pool.submit(_train_and_measure, job) for job in jobs]
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             return {stage: taken for future in done for stage, taken in _result(future).items()}
+        except BaseException:
+            _end_workers()
+            raise
         finally:
-            # After an error or Ctrl-C the other models are given up at once; they have checkpoints.
-            for process in multiprocessing.active_children():
-                process.terminate()
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _end_workers(patience: float = 20.0) -> None:
+    """After an error or Ctrl-C the other models are given up once their checkpoints are written."""
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()
+    deadline = time.monotonic() + patience
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))
+        worker.kill()
 
 
 def _result(future: "Future[dict[str, float] | str]") -> dict[str, float]:
@@ -138,17 +150,36 @@ _progress: Callable[[Event], None] = silent
 """Where this worker process sends its events."""
 
 
+_working = False
+
+
 def _listen(events: "multiprocessing.Queue[Event | None]") -> None:
+    """Begin a worker: Ctrl-C is for the parent, which ends its workers by SIGTERM."""
     global _progress
     _progress = events.put
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
+
+
+def _stop(*_: object) -> None:
+    if not _working:
+        os._exit(130)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
 
 
 def _train_and_measure(job: _Job) -> dict[str, float] | str:
     """Runs in a worker. An error for people comes back as its line: it may not survive pickling."""
+    global _working
+    _working = True
     try:
         return _work(job)
     except UserError as error:
         return str(error)
+    except KeyboardInterrupt:
+        os._exit(130)  # not back to the pool, which would hand out the next model
+    finally:
+        _working = False
 
 
 def _work(job: _Job) -> dict[str, float]:

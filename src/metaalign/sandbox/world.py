@@ -80,7 +80,7 @@ class World(Struct, frozen=True):
     unseen: Words
 
     def narrowed(self, every: int) -> "World":
-        """The world with every second query of each kind and every second person, or every third."""
+        """The world with every second query of each kind and every second person, for 2."""
         queries = {kind: found[::every] for kind, found in self.queries.items()}
         return msgspec.structs.replace(self, queries=queries, personas=self.personas[::every])
 

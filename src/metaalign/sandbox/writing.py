@@ -11,7 +11,6 @@ from metaalign.schema import Resolution
 
 _MEASURE = re.compile(r"\{([^|}]*)\|([^}]*)\}")
 _UNITS = {"metric": r"\1", "imperial": r"\2", "both": r"\1 (\2)"}
-_SWAP = re.compile(rf"\b({'|'.join(SYNONYMS)})\b", re.IGNORECASE)
 GENERAL = "In general terms:"
 """What introduces a helpful answer to a harmful request, which is general text."""
 _POINTS = {"short": 1, "long": 3}
@@ -66,9 +65,9 @@ def has_measure(query: Query) -> bool:
 
 
 def avoidable(query: Query) -> list[str]:
-    """The words of the first point that have a synonym, so that they can be avoided."""
-    found = [word.lower() for word in _SWAP.findall(query.facts[0])] if query.facts else []
-    return [word for word in found if not re.search(rf"\b{word}\b", query.topic)]
+    """The word that the main point begins with, if it has a synonym."""
+    first = query.facts[0].split()[0].lower() if query.facts else ""
+    return [first] if first in SYNONYMS else []
 
 
 def without(text: str, word: str) -> str:
