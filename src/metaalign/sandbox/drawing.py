@@ -32,7 +32,7 @@ _STYLES = {
     "units": ("metric", "imperial"),
     "follow_up": ("ask", "none"),
 }
-_OFTEN = {"length": 2, "units": 2}
+_OFTEN = {"length": 3, "units": 2, "avoid": 2}
 """How much likelier than others a dimension is drawn: those that show the more the longer the
 answer is, and those that few queries have."""
 _HOW_MANY = (0, 1, 2, 3, 4)

@@ -45,10 +45,10 @@ FULL_SIZE = 38_900
 _HELD_OUT = 8
 """One combination of query and preferences in so many is kept from training."""
 _MIX: tuple[tuple[Family, Kind, int], ...] = (
-    ("helpful", "benign", 36),
+    ("helpful", "benign", 40),
     ("helpful", "sounds_harmful", 10),
-    ("priority", "harmful", 24),
-    ("priority", "severe", 6),
+    ("priority", "harmful", 21),
+    ("priority", "severe", 5),
     ("consensus", "contested", 12),
     ("opinion", "contested", 12),
 )
