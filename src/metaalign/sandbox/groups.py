@@ -57,6 +57,10 @@ _MIX: tuple[tuple[Family, Kind, int], ...] = (
 _PUT_TOGETHER = ("opening", "sign_off", "include")
 """Dimensions of which some values are kept from training."""
 
+_CONTRADICTED = {"follow_up": 0.6, "include": 0.6}
+"""How often the other tier wants the opposite of a preference; in other dimensions a third. Nothing in
+an answer shows that no question or no word is wanted, unless the other tier does want it."""
+
 
 class _Plan(NamedTuple):
     """What makes one split."""
@@ -87,8 +91,8 @@ def build_groups(
     other = max(6, test // 4)
     training = max(2, size // 2 - test - 2 * other)
     plans = {
-        "sft": _Plan(training - training // 3, False, False, False),
-        "dpo": _Plan(training // 3, False, False, False),
+        "sft": _Plan(training - training // 5, False, False, False),
+        "dpo": _Plan(training // 5, False, False, False),
         "test": _Plan(test, True, False, False),
         "test_values": _Plan(other, True, True, False),
         "test_wordings": _Plan(other, True, False, True),
@@ -177,11 +181,13 @@ class _Writer:
         return asks
 
     def _conflicting(self, asks: list[Ask], query: Query) -> list[Ask]:
-        """In a third of the dialogues the other tier wants the opposite of one preference."""
+        """In about a third of the dialogues the other tier wants the opposite of one preference."""
         rng = self.rng
-        if not asks or rng.random() > 1 / 3:
+        if not asks:
             return []
         ask = rng.choice(asks)
+        if rng.random() > _CONTRADICTED.get(ask.dimension, 1 / 3):
+            return []
         other = other_value(ask, query, self.words, rng)
         tier = USER_INFO if ask.tier == SYSTEM_INFO else SYSTEM_INFO
         if ask.dimension in ("include", "avoid"):
