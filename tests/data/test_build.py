@@ -122,7 +122,7 @@ def test_long_groups_are_left_out_and_counted(tmp_path: Path) -> None:
     counts = build(70)
     assert counts["groups.sft"] == 9
     assert counts["skipped.habermas: longer than 70 characters"] == 1
-    with pytest.raises(UserError, match="sft came out empty: 0 groups"):
+    with pytest.raises(UserError, match="left out: 10 longer than 69 characters"):
         build(69)
 
 
@@ -130,6 +130,16 @@ def test_too_few_groups_are_one_line_and_nothing_is_written(tmp_path: Path) -> N
     path = write_lines(tmp_path / "x.jsonl", [habermas_record(1)])
     with pytest.raises(UserError, match="came out empty: 1 groups are too few"):
         build_dataset({"habermas": path}, tmp_path / "out", seed=0)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_source_without_a_group_is_one_line_that_says_why(tmp_path: Path) -> None:
+    empty = write_lines(tmp_path / "e.jsonl", [])
+    with pytest.raises(UserError, match="e.jsonl is empty: it holds no record of habermas"):
+        build_dataset({"habermas": empty}, tmp_path / "out", seed=0)
+    blank = write_lines(tmp_path / "b.jsonl", [hh_record(1, responses=["", "x"])])
+    with pytest.raises(UserError, match="no group of hh-rlhf is left of .*; left out: 1 "):
+        build_dataset({"hh-rlhf": blank}, tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
 
 

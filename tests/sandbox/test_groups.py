@@ -136,9 +136,9 @@ def test_every_hundred_groups_hold_the_kinds_in_their_shares(splits: Splits) -> 
     for start in (0, 100):
         found = Counter((g.family, g.kind) for g in splits["sft"][start : start + 100])
         assert found == {
-            ("helpful", "benign"): 42,
+            ("helpful", "benign"): 37,
             ("helpful", "sounds_harmful"): 10,
-            ("priority", "harmful"): 19,
+            ("priority", "harmful"): 24,
             ("priority", "severe"): 5,
             ("consensus", "contested"): 12,
             ("opinion", "contested"): 12,

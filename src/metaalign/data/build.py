@@ -19,7 +19,10 @@ def parse_source(text: str) -> tuple[str, Path]:
     name, _, path = text.partition("=")
     known = ", ".join(SOURCES)
     if name not in SOURCES:
-        raise UserError(f"unknown source {name!r}: write NAME=PATH, with NAME one of {known}")
+        raise UserError(
+            f"unknown source {name!r}: write NAME=PATH, with NAME one of {known}, "
+            "or leave --source out (or write sandbox) for the sandbox"
+        )
     if not path:
         raise UserError(f"the source {name} needs a file: write {name}=PATH")
     if not Path(path).is_file():
@@ -66,7 +69,10 @@ def build_dataset(
     groups: list[Group] = []
     for name, path in sources.items():
         own = Skipped()
-        groups += _read(name, path, seed, limit, max_chars, own, progress)
+        found = _read(name, path, seed, limit, max_chars, own, progress)
+        if not found:
+            raise UserError(_nothing_in(name, path, own))
+        groups += found
         skipped.update({f"{name}: {reason}": n for reason, n in own.items()})
     # So that the first rows of a split show every source, and every topic of a sorted file.
     groups.sort(key=lambda group: digest("order", seed, group.id))
@@ -94,6 +100,13 @@ def _check_options(sources: Mapping[str, Path], limit: int | None, max_chars: in
     for option, value in {"limit": limit, "max_chars": max_chars}.items():
         if value is not None and value < 1:
             raise UserError(f"{option} is {value}: it must be at least 1")
+
+
+def _nothing_in(name: str, path: Path, skipped: Skipped) -> str:
+    if not skipped:
+        return f"{path} is empty: it holds no record of {name}"
+    reasons = ", ".join(f"{n} {reason}" for reason, n in skipped.items())
+    return f"no group of {name} is left of {path}; left out: {reasons}"
 
 
 def _check_sizes(splits: Mapping[str, list[Group]], fractions: Mapping[str, float]) -> None:

@@ -45,9 +45,9 @@ FULL_SIZE = 38_900
 _HELD_OUT = 8
 """One combination of query and preferences in so many is kept from training."""
 _MIX: tuple[tuple[Family, Kind, int], ...] = (
-    ("helpful", "benign", 40),
+    ("helpful", "benign", 37),
     ("helpful", "sounds_harmful", 10),
-    ("priority", "harmful", 21),
+    ("priority", "harmful", 24),
     ("priority", "severe", 5),
     ("consensus", "contested", 12),
     ("opinion", "contested", 12),
@@ -58,8 +58,8 @@ _PUT_TOGETHER = ("opening", "sign_off", "include")
 """Dimensions of which some values are kept from training."""
 
 _CONTRADICTED = {"follow_up": 0.6, "include": 0.6}
-"""How often the other tier wants the opposite of a preference; in other dimensions a third. Nothing in
-an answer shows that no question or no word is wanted, unless the other tier does want it."""
+"""How often the other tier wants the opposite of a preference; a third in other dimensions. That no
+question or no word is wanted shows in an answer only where the other tier does want it."""
 
 
 class _Plan(NamedTuple):
