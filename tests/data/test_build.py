@@ -135,10 +135,10 @@ def test_too_few_groups_are_one_line_and_nothing_is_written(tmp_path: Path) -> N
 
 def test_a_source_without_a_group_is_one_line_that_says_why(tmp_path: Path) -> None:
     empty = write_lines(tmp_path / "e.jsonl", [])
-    with pytest.raises(UserError, match="e.jsonl is empty: it holds no record of habermas"):
+    with pytest.raises(UserError, match=r"e.jsonl is empty: it holds no record of habermas"):
         build_dataset({"habermas": empty}, tmp_path / "out", seed=0)
     blank = write_lines(tmp_path / "b.jsonl", [hh_record(1, responses=["", "x"])])
-    with pytest.raises(UserError, match="no group of hh-rlhf is left of .*; left out: 1 "):
+    with pytest.raises(UserError, match=r"no group of hh-rlhf is left of .*; left out: 1 "):
         build_dataset({"hh-rlhf": blank}, tmp_path / "out", seed=0)
     assert not (tmp_path / "out").exists()
 
