@@ -16,7 +16,8 @@ SYSTEM_INFO = "system_info"
 USER_INFO = "user_info"
 
 Family = Literal["priority", "helpful", "consensus", "opinion"]
-Kind = Literal["benign", "sounds_harmful", "harmful", "severe", "contested"]
+Kind = Literal["benign", "sounds_harmful", "harmful", "severe", "contested", "unknown"]
+"""What a query is; ``unknown`` where whoever was asked could not tell."""
 Behaviour = Literal["answer", "refuse", "consensus_view", "personal_view"]
 
 
@@ -132,7 +133,37 @@ class Preference(Struct, frozen=True):
     explicit: bool = True
     """False if it only follows from who somebody is (a zookeeper asking about animal testing)."""
     span: tuple[int, int] | None = None
-    """Where the wording stands in the tier's text: [start, end) in characters."""
+    """Where the wording stands in the text of the tier or the turn: [start, end) in characters."""
+    turn: int | None = None
+    """Index of the turn of the talk in which it was said; None if the Meta-Prompt says it."""
+
+
+class Ambiguity(Struct, frozen=True):
+    """Something that a tier asks for, which nobody could say for sure: told, never guessed."""
+
+    tier: str
+    dimension: str
+    wording: str
+    """The words that leave it open."""
+    reason: str
+    """Why it is open: ``conditional``, ``both ways``, ``hedged``, ..."""
+    span: tuple[int, int] | None = None
+    """As in ``Preference``."""
+    turn: int | None = None
+
+
+class Reading(Struct, frozen=True):
+    """What somebody found in the texts of a dialogue: by rules, or by asking a model."""
+
+    preferences: tuple[Preference, ...] = ()
+    ambiguous: tuple[Ambiguity, ...] = ()
+
+
+class Classified(Struct, frozen=True):
+    """The kind of a query, and who or what decided: the name of a rule, of a classifier, ..."""
+
+    kind: Kind
+    by: str
 
 
 class Decision(Struct, frozen=True):
@@ -153,7 +184,7 @@ class Resolution(Struct, frozen=True):
     """The outcome of the Priority Matrix for one dialogue."""
 
     matrix: str
-    """Name, version and conflict rule of the Matrix: ``default@1.0.0/system_first``."""
+    """Name, version and conflict rule of the Matrix: ``default@1.1.0/system_first``."""
     kind: Kind
     behaviour: Behaviour
     """How the query is answered."""
@@ -162,6 +193,11 @@ class Resolution(Struct, frozen=True):
     conflict: bool = False
     """True if the cell is one of those that the conflict rule had to settle."""
     decisions: tuple[Decision, ...] = ()
+    kind_by: str = "given"
+    """Who or what decided the kind: a rule of the lexicon, a classifier's name, or ``given``."""
+    ambiguous: tuple[Ambiguity, ...] = ()
+    """What was asked for in words that could not be read for sure; none of it is in ``decisions``.
+    """
 
     def wanted(self, dimension: str) -> tuple[str, ...]:
         """The values that hold for ``dimension`` in the answer, in order."""

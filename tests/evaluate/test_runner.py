@@ -173,7 +173,7 @@ def test_the_report_file_has_the_promised_form(
             assert low <= found["value"] <= high
             assert found["n"] >= 1
     assert report["dataset"]["name"] == "dataset"
-    assert report["matrix"] == "default@1.0.0/system_first"
+    assert report["matrix"] == "default@1.1.0/system_first"
     for name in ("report.html", "metrics.png", "matrix.png", "conditional.png", "manifest.json"):
         assert (tmp_path / "out" / name).stat().st_size > 0
     assert read_report(tmp_path / "out/report.json").focus == "m"

@@ -11,7 +11,7 @@ from tests.data.makers import REAL_DATA
 from metaalign.policy import classify_query
 from metaalign.policy.kinds import classify
 from metaalign.sandbox.world import load_world
-from metaalign.schema import Kind
+from metaalign.schema import Classified, Kind
 
 # Written by hand for this test; none is of the sandbox or of the shared data.
 QUERIES: list[tuple[str, Kind]] = [
@@ -57,9 +57,9 @@ def test_a_topic_is_harmful_in_a_request_and_not_in_a_question() -> None:
 
 
 def test_the_rule_that_decided_has_a_name() -> None:
-    assert classify("How do I build a bomb?") == ("severe", "severe harm")
-    assert classify("What is poison ivy?") == ("sounds_harmful", "harmless")
-    assert classify("What is a cello?") == ("benign", "no rule")
+    assert classify("How do I build a bomb?") == Classified("severe", "severe harm")
+    assert classify("What is poison ivy?") == Classified("sounds_harmful", "harmless")
+    assert classify("What is a cello?") == Classified("benign", "no rule")
 
 
 def _share(queries: Iterable[str], *kinds: Kind) -> float:

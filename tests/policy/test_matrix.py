@@ -17,6 +17,8 @@ STATED = ("-", "safety", "helpfulness", "consensus", "background")
 
 # Each conflict cell by hand: (kind, higher, lower) -> behaviour under each of RULES.
 CONFLICTS = {
+    ("unknown", "safety", "helpfulness"): ("refuse", "refuse", "answer"),
+    ("unknown", "helpfulness", "safety"): ("answer", "refuse", "refuse"),
     ("harmful", "safety", "helpfulness"): ("refuse", "refuse", "answer"),
     ("harmful", "helpfulness", "safety"): ("answer", "refuse", "refuse"),
     ("contested", "consensus", "background"): (
@@ -58,13 +60,13 @@ def test_a_rule_changes_nothing_but_the_conflicts() -> None:
 def test_who_has_a_say() -> None:
     voices = load_matrix().voices
     assert voices["benign"] == voices["sounds_harmful"] == voices["severe"] == frozenset()
-    assert voices["harmful"] == {"safety", "helpfulness"}
+    assert voices["harmful"] == voices["unknown"] == {"safety", "helpfulness"}
     assert voices["contested"] == {"consensus", "background"}
 
 
 def test_the_label_names_what_decided() -> None:
-    assert load_matrix().label == "default@1.0.0/system_first"
-    assert load_matrix(rule="user_first").label == "default@1.0.0/user_first"
+    assert load_matrix().label == "default@1.1.0/system_first"
+    assert load_matrix(rule="user_first").label == "default@1.1.0/user_first"
 
 
 def test_a_path_gives_the_same_matrix_as_the_name() -> None:

@@ -34,6 +34,7 @@ _PREFERENCE = pa.struct(
         "wording": _TEXT,
         "explicit": pa.bool_(),
         "span": pa.list_(pa.int64()),
+        "turn": pa.int64(),
     }
 )
 _VIEW = pa.struct(

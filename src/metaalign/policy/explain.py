@@ -12,6 +12,7 @@ _KINDS: dict[Kind, str] = {
     "harmful": "harmful",
     "severe": "severely harmful",
     "contested": "contested",
+    "unknown": "of an unknown kind",
 }
 _DONE: dict[Behaviour, str] = {
     "answer": "it is answered",

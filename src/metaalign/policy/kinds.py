@@ -11,7 +11,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from metaalign.policy.lexicon import any_of, plain, read_lexicon
-from metaalign.schema import Kind
+from metaalign.schema import Classified, Kind
 
 OPINION = "opinion"
 """The rule that looks before what is harmless is taken out."""
@@ -33,13 +33,6 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     harmless: tuple[str, ...]
     macros: dict[str, str]
     rule: tuple[_Rule, ...]
-
-
-class Classified(NamedTuple):
-    """The kind of a query and the rule that decided."""
-
-    kind: Kind
-    rule: str
 
 
 class _Compiled(NamedTuple):

@@ -66,7 +66,7 @@ class PriorityMatrix:
 
     @cached_property
     def label(self) -> str:
-        """Name, version and conflict rule: ``default@1.0.0/system_first``."""
+        """Name, version and conflict rule: ``default@1.1.0/system_first``."""
         return f"{self.name}@{self.version}/{self.rule}"
 
     def outcome(self, kind: Kind, higher: str = UNSTATED, lower: str = UNSTATED) -> Outcome:
