@@ -11,6 +11,7 @@ import typer
 
 from metaalign import __version__, boundary
 from metaalign.cli import data, matrix, stages
+from metaalign.cli.resolve import resolve
 from metaalign.cli.options import new_app
 
 app = new_app(
@@ -39,7 +40,7 @@ app.command()(stages.quickstart)
 app.add_typer(data.app, name="data")
 app.command()(stages.train)
 app.command("eval")(stages.evaluate)
-app.command()(matrix.resolve)
+app.command()(resolve)
 app.add_typer(matrix.app, name="matrix")
 app.command()(stages.chat)
 app.command()(stages.serve)
