@@ -11,8 +11,8 @@ import typer
 
 from metaalign import __version__, boundary
 from metaalign.cli import data, matrix, stages
-from metaalign.cli.resolve import resolve
 from metaalign.cli.options import new_app
+from metaalign.cli.resolve import resolve
 
 app = new_app(
     """One model, every preference: build data, train, resolve, chat, serve and measure.
