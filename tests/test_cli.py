@@ -31,6 +31,7 @@ COMMANDS = [
     "eval",
     "resolve",
     "matrix",
+    "matrix cases",
     "matrix show",
     "chat",
     "serve",

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from metaalign.cli.cases import matrix_cases
 from metaalign.cli.options import Rule, new_app
 
 app = new_app(
@@ -39,3 +40,6 @@ def matrix_show(
         "* is a conflict that the rule settles\n"
     )
     terminal.show(*terminal.matrix_tables(loaded))
+
+
+app.command("cases")(matrix_cases)

@@ -39,7 +39,11 @@ def verify(group: Group, view: View, answer: str, matrix: PriorityMatrix | None 
 
 
 def check(query: Query, resolution: Resolution, answer: str, world: World) -> Verdict:
-    """Verify an answer to a query of the world under a resolution."""
+    """Verify an answer to a query of the world under a resolution.
+
+    What the resolution tells as ambiguous, and nobody else decided, is neither demanded nor
+    forbidden: the answer may do it or leave it.
+    """
     wanted = [(d.dimension, d.value) for d in resolution.decisions if d.applies]
     plain = _canonical(answer)
     shown = [point for point in _facts(query) if any(form in plain for form in _forms(point))]
@@ -175,6 +179,44 @@ def _residue(query: Query, resolution: Resolution, answer: str, world: World) ->
     allowed += [opening_piece(phrase) for phrase in resolution.wanted("opening")]
     allowed += [word_piece(word) for word in resolution.wanted("include")]
     allowed += [sign_off_piece(name) for name in resolution.wanted("sign_off")]
+    allowed += _left_open(query, resolution, world)
     for piece in sorted(map(_canonical, filter(None, allowed)), key=len, reverse=True):
         left = left.replace(piece, "", 1)
     return left.strip()
+
+
+def _left_open(query: Query, resolution: Resolution, world: World) -> list[str]:
+    """The pieces that may stand in the answer or not, because what was asked for is ambiguous.
+
+    An answer's length, its layout and the words that it avoids leave no piece of their own.
+    """
+    decided = {decision.dimension for decision in resolution.decisions}
+    pieces: list[str] = []
+    for unsure in resolution.ambiguous:
+        if unsure.dimension in decided:
+            continue
+        match unsure.dimension:
+            case "tone":
+                pieces += world.leads.values()
+            case "audience":
+                pieces += [audience_piece(query, who) for who in ("beginner", "expert")]
+            case "units" if has_measure(query):
+                pieces += [units_piece(units) for units in ("metric", "imperial")]
+            case "follow_up":
+                pieces.append(question_piece(query))
+            case "opening" | "sign_off" | "include" as dimension:
+                pieces += _mentioned(dimension, unsure.wording, world)
+    return pieces
+
+
+def _mentioned(dimension: str, wording: str, world: World) -> list[str]:
+    """The pieces for every open value of a dimension that some words hold."""
+    pieces: list[str] = []
+    for words in (world.seen, world.unseen):
+        values, piece = {
+            "opening": (words.openings, opening_piece),
+            "sign_off": (words.names, sign_off_piece),
+            "include": (words.nouns, word_piece),
+        }[dimension]
+        pieces += [piece(v) for v in values if v in wording and _has_word(wording, v)]
+    return pieces
