@@ -160,10 +160,19 @@ def test_a_literal_that_a_text_could_complete_is_named(
 
 @pytest.mark.parametrize("refused", ["", "x", "\n", "<\\a>", "\\a"])
 def test_what_cannot_be_broken_is_refused(refused: str) -> None:
-    with pytest.raises(UserError, match="cannot break it"):
+    with pytest.raises(UserError, match="cannot break"):
         Guard(["<ok>", refused])
-    with pytest.raises(UserError, match="cannot break it"):
-        Guard([], [Shape("<|", refused)])
+
+
+@pytest.mark.parametrize(("begin", "end"), [("", ">"), ("<", ""), ("<", "a>"), ("\\", ">")])
+def test_a_shape_whose_name_has_no_end_is_refused(begin: str, end: str) -> None:
+    with pytest.raises(UserError, match="cannot break"):
+        Guard([], [Shape(begin, end)])
+
+
+def test_a_shape_may_have_one_character_on_each_side() -> None:
+    guard = Guard([], [Shape("<", ">")])
+    assert guard.close("<b>x</b> 1 < 2 > 0") == "<\\b>x</b> 1 < 2 > 0"
 
 
 def test_thousands_of_control_strings_and_a_long_hostile_text_take_no_time() -> None:

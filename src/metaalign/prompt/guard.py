@@ -46,15 +46,18 @@ class Guard:
     """Breaks one set of control strings, and mends what it broke.
 
     Raises:
-        UserError: a control string cannot be broken, as it has one character or a backslash.
+        UserError: a control string cannot be broken, as it has one character or a backslash; or a
+            shape does not say where its name ends.
     """
 
     def __init__(self, controls: Iterable[str], shapes: Iterable[Shape] = ()) -> None:
         self.controls = tuple(dict.fromkeys(controls))
         self.shapes = tuple(dict.fromkeys(shapes))
         beginnings = [*self.controls, *(shape.begin for shape in self.shapes)]
-        for text in (*beginnings, *(shape.end for shape in self.shapes)):
-            _check(text)
+        for control in self.controls:
+            _check(control)
+        for shape in self.shapes:
+            _check_shape(shape)
         self._firsts = tuple(dict.fromkeys(text[0] for text in beginnings))
         self._begins = frozenset(map(_fold, self._firsts))
         self._folded = tuple(map(_fold, self.controls))
@@ -133,13 +136,17 @@ class Guard:
         return ends + [match.end() for match in matches if match]
 
 
-def _check(text: str) -> None:
-    if "\\" in text:
-        raise UserError(f"control string {text!r} holds a backslash: the guard cannot break it")
-    if len(text) < 2:
-        raise UserError(
-            f"control string {text!r} is shorter than two characters: the guard cannot break it"
-        )
+def _check(control: str) -> None:
+    why = "holds a backslash" if "\\" in control else "has fewer than two characters"
+    if "\\" in control or len(control) < 2:
+        raise UserError(f"the guard cannot break the control string {control!r}: it {why}")
+
+
+def _check_shape(shape: Shape) -> None:
+    if not shape.begin or not shape.end or "\\" in shape.begin + shape.end:
+        raise UserError(f"the guard cannot break {shape}: an end is empty or holds a backslash")
+    if re.match(NAME, shape.end):
+        raise UserError(f"the guard cannot break {shape}: its end looks like a part of the name")
 
 
 def _fold(text: str) -> str:
