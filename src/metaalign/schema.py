@@ -178,6 +178,8 @@ class Decision(Struct, frozen=True):
     overridden: tuple[Preference, ...] = ()
     applies: bool = True
     """False if the behaviour lifts it: a refusal has no number of steps."""
+    asked: tuple[Preference, ...] = ()
+    """All that ask for this value, in whatever tier: the words for what holds."""
 
 
 class Resolution(Struct, frozen=True):
@@ -198,6 +200,10 @@ class Resolution(Struct, frozen=True):
     ambiguous: tuple[Ambiguity, ...] = ()
     """What was asked for in words that could not be read for sure; none of it is in ``decisions``.
     """
+    tiers: tuple[str, ...] = ()
+    """Who could speak, the highest first."""
+    matrix_hash: str = ""
+    """The Matrix's ``content_hash``: its label says which it is, this that it was not changed."""
 
     def wanted(self, dimension: str) -> tuple[str, ...]:
         """The values that hold for ``dimension`` in the answer, in order."""

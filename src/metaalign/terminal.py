@@ -27,7 +27,7 @@ from rich.table import Table
 from rich.text import Text
 
 from metaalign.policy import PriorityMatrix
-from metaalign.policy.matrix_file import UNSTATED
+from metaalign.policy.matrix_parts import UNSTATED
 from metaalign.schema import Behaviour, Event, Progress, Resolution
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from metaalign.policy.matrix import PRIORITY
+from metaalign.policy.matrix_parts import PRIORITY
 from metaalign.policy.resolution import FLOOR, NO_SAY, WITHIN_TIER
 from metaalign.schema import Behaviour, Decision, Kind, Preference, Resolution
 

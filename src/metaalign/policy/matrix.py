@@ -4,27 +4,31 @@ A matrix is data (``matrices/default.toml``); ``load_matrix`` reads and checks i
 that decides anywhere in metaalign asks the ``PriorityMatrix`` that comes out.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from metaalign.policy.matrix_file import (
+import msgspec
+
+from metaalign.policy.matrix_file import is_packaged, packaged, read_matrix_file
+from metaalign.policy.matrix_parts import (
     CONFLICT,
+    PRIORITY,
     UNSTATED,
     BehaviourRule,
     Dimension,
     Rule,
     cell_name,
-    is_packaged,
-    packaged,
-    read_matrix_file,
 )
 from metaalign.schema import Behaviour, Kind, UserError
 
-PRIORITY = "priority"
-"""The dimension that the tables are over."""
+__all__ = ["BOTH_SIDES", "PRIORITY", "Outcome", "PriorityMatrix", "load_matrix"]
+
+BOTH_SIDES = "both-sides"
+"""Ends the name of the rule where a cell does what neither side would have got on its own."""
 
 
 class Outcome(NamedTuple):
@@ -37,7 +41,8 @@ class Outcome(NamedTuple):
     conflict: bool
     """True if the conflict rule had to settle the cell."""
     rule: str
-    """The cell, with ``/system_first`` or the like if the conflict rule had to settle it."""
+    """The cell, with ``/system_first`` or the like if the conflict rule had to settle it, or with
+    ``/both-sides`` if it does what neither side would have got on its own."""
     decider: Literal["higher", "lower"] | None
     """Which side's priority decided; None if neither has a say in this kind of query."""
 
@@ -52,6 +57,9 @@ class PriorityMatrix:
     """What settles the cells that say "conflict"."""
     tiers: tuple[str, ...]
     """Who speaks, the highest first."""
+    talk: str | None
+    """The tier to which the wishes in the turns of the talk belong; None if they count for nothing.
+    """
     priorities: tuple[str, ...]
     caution: tuple[Behaviour, ...]
     """The behaviours, the most cautious first."""
@@ -68,6 +76,22 @@ class PriorityMatrix:
     def label(self) -> str:
         """Name, version and conflict rule: ``default@1.1.0/system_first``."""
         return f"{self.name}@{self.version}/{self.rule}"
+
+    @cached_property
+    def content_hash(self) -> str:
+        """The sha256 of all that decides: of everything but the name and the version.
+
+        Two matrices with equal hashes resolve everything alike.
+        """
+        ordered = [self.rule, self.tiers, self.talk, self.priorities, self.caution]
+        content = [
+            *ordered,
+            list(self.dimensions.items()),  # their order is the order of the decisions
+            sorted(self.behaviours.items()),
+            sorted((kind, sorted(table.items())) for kind, table in self.tables.items()),
+            sorted(self.floors.items()),
+        ]
+        return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
     def outcome(self, kind: Kind, higher: str = UNSTATED, lower: str = UNSTATED) -> Outcome:
         """What happens to a query of ``kind`` if the tiers put ``higher`` and ``lower`` first.
@@ -158,11 +182,14 @@ class PriorityMatrix:
         decider = next((side for side in speaking if alone[side] == behaviour), None)
         cell = cell_name(kind, higher, lower)
         conflict = written == CONFLICT
+        rule = f"{cell}/{self.rule}" if conflict else cell
+        if speaking and decider is None:
+            rule += f"/{BOTH_SIDES}"
         return Outcome(
             cell=cell,
             behaviour=BEHAVIOURS[behaviour],
             conflict=conflict,
-            rule=f"{cell}/{self.rule}" if conflict else cell,
+            rule=rule,
             decider=decider or (speaking[0] if speaking else None),
         )
 
@@ -208,6 +235,7 @@ def _load(path: Path, rule: str | None) -> PriorityMatrix:
         version=file.version,
         rule=chosen,
         tiers=file.tiers,
+        talk=file.talk,
         priorities=file.priorities,
         caution=file.caution,
         dimensions=file.dimensions,

@@ -1,67 +1,32 @@
-"""A Priority Matrix as it stands in its TOML file: decoding and checking, cell by cell."""
+"""A Priority Matrix as it stands in its TOML file, and in the file that this one extends."""
 
 import tomllib
-from collections.abc import Mapping
 from importlib.resources import files
-from itertools import product
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import msgspec
 from msgspec import Struct
 
+from metaalign.policy.matrix_checks import (
+    Names,
+    check_behaviours,
+    check_dimensions,
+    check_floor,
+    check_names,
+    read_tables,
+)
+from metaalign.policy.matrix_parts import BehaviourRule, Dimension, KindEntry, MatrixFile, Rule
 from metaalign.schema import SCHEMA_VERSION, Behaviour, Kind, UserError
 
-UNSTATED = "-"
-"""In a table: a tier that puts nothing first."""
-CONFLICT = "conflict"
-"""In a table: the two tiers contradict each other, and the conflict rule settles it."""
-CORNER = "higher / lower"
-"""The first entry of a table: rows are the higher tier, columns the lower one."""
-
-Rule = Literal["system_first", "safety_first", "user_first"]
+_Raw = dict[str, Any]
+"""A file as TOML gives it, before anything of it is checked."""
 _T = TypeVar("_T")
 
-
-class Dimension(Struct, frozen=True, forbid_unknown_fields=True):
-    """One thing that can be preferred, and how its values conflict."""
-
-    conflict: Literal["exclusive", "additive"]
-    values: tuple[str, ...] = ()
-    """The values there are; empty if any value is allowed."""
-    opposes: str | None = None
-    """The dimension in which the same word is the contrary of this one."""
-
-
-class BehaviourRule(Struct, frozen=True, forbid_unknown_fields=True):
-    """What follows from a way to answer."""
-
-    lifts: tuple[str, ...] = ()
-    """Dimensions that mean nothing under it."""
-    needs: str | None = None
-    """A dimension that some tier must have stated; it is asked for under this behaviour only."""
-    otherwise: Behaviour | None = None
-    """What is done instead when ``needs`` is not stated."""
-
-
-class MatrixFile(NamedTuple):
-    """A decoded and checked file; the fields are those of ``PriorityMatrix``."""
-
-    name: str
-    version: str
-    rule: Rule
-    tiers: tuple[str, ...]
-    priorities: tuple[str, ...]
-    caution: tuple[Behaviour, ...]
-    dimensions: Mapping[str, Dimension]
-    behaviours: Mapping[Behaviour, BehaviourRule]
-    tables: Mapping[Kind, Mapping[tuple[str, str], str]]
-    floors: Mapping[Kind, Behaviour]
-
-
-class _Kind(Struct, frozen=True, forbid_unknown_fields=True):
-    table: tuple[tuple[str, ...], ...]
-    floor: Behaviour | None = None
+_TABLES = ("dimensions", "behaviours", "kinds")
+"""The keys whose entries a file that extends another replaces one by one."""
+_OWN = ("name", "version")
+"""What a file that extends another says for itself, so that no two matrices share a label."""
 
 
 class _Top(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,14 +37,10 @@ class _Top(Struct, frozen=True, forbid_unknown_fields=True):
     tiers: tuple[str, ...]
     priorities: tuple[str, ...]
     caution: tuple[Behaviour, ...]
-    dimensions: dict[str, dict[str, Any]]
-    behaviours: dict[str, dict[str, Any]]
-    kinds: dict[str, dict[str, Any]]
-
-
-def cell_name(kind: str, higher: str, lower: str) -> str:
-    """The name of a cell: ``harmful[safety, helpfulness]``."""
-    return f"{kind}[{higher}, {lower}]"
+    dimensions: dict[str, _Raw]
+    behaviours: dict[str, _Raw]
+    kinds: dict[str, _Raw]
+    talk: str | None = None
 
 
 def is_packaged(source: str) -> bool:
@@ -87,20 +48,80 @@ def is_packaged(source: str) -> bool:
     return not source.endswith(".toml") and Path(source).name == source
 
 
+def packaged_names() -> list[str]:
+    """The names of the matrices that come with the package."""
+    return sorted(path.stem for path in _folder().glob("*.toml"))
+
+
 def packaged(name: str) -> Path:
     """The path of the matrix that comes with the package under this name."""
-    folder = Path(str(files("metaalign.policy") / "matrices"))
-    path = folder / f"{name}.toml"
+    path = _folder() / f"{name}.toml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in folder.glob("*.toml")))
         raise UserError(
-            f"no Priority Matrix is called {name!r}: use {known}, or the path of a .toml file"
+            f"no Priority Matrix is called {name!r}: use {', '.join(packaged_names())}, "
+            "or the path of a .toml file"
         )
     return path
 
 
+def _folder() -> Path:
+    return Path(str(files("metaalign.policy") / "matrices"))
+
+
 def read_matrix_file(path: Path) -> MatrixFile:
     """Decode and check the file at ``path``; raises ``UserError`` naming all that is wrong."""
+    return _checked(_read(path, ()), path)
+
+
+def _read(path: Path, extending: tuple[Path, ...]) -> _Raw:
+    """The content of the file, laid over that of the file which it extends, if any.
+
+    ``extending`` holds the files that led here, to find a circle.
+    """
+    if any(path.resolve() == other.resolve() for other in extending):
+        circle = " -> ".join(str(each) for each in (*extending, path))
+        raise UserError(f"{extending[0]}: extends goes round in a circle: {circle}")
+    own = _parse(path)
+    if "extends" not in own:
+        return own
+    base = _base(own.pop("extends"), path)
+    missing = [name for name in _OWN if name not in own]
+    if missing:
+        raise UserError(
+            f"{path}: {' and '.join(missing)} missing: what extends a matrix has its own"
+        )
+    try:
+        below = _read(base, (*extending, path))
+    except UserError as error:
+        if base.is_file():
+            raise
+        raise UserError(f"{path}: extends: {error}") from error
+    # By itself first: what is wrong with the base is told with its own name.
+    _checked(below, base)
+    return _laid_over(below, own)
+
+
+def _base(extends: object, path: Path) -> Path:
+    """The file that ``extends`` names in the file at ``path``."""
+    if not isinstance(extends, str) or not extends:
+        raise UserError(f"{path}: extends must be the name of a matrix, or the path of a file")
+    if not is_packaged(extends):
+        return path.parent / extends
+    try:
+        return packaged(extends)
+    except UserError as error:
+        raise UserError(f"{path}: extends: {error}") from error
+
+
+def _laid_over(below: _Raw, own: _Raw) -> _Raw:
+    whole = {**below, **own}
+    for name in _TABLES:
+        if isinstance(own.get(name), dict):  # whatever else it is, the checks refuse it
+            whole[name] = {**below[name], **own[name]}
+    return whole
+
+
+def _parse(path: Path) -> _Raw:
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -109,42 +130,30 @@ def read_matrix_file(path: Path) -> MatrixFile:
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not a TOML file: {error}") from error
-    top = _convert(raw, _Top, path, "")
-    if top.schema > SCHEMA_VERSION:
+    schema = raw.get("schema")
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
         raise UserError(
-            f"{path} has schema {top.schema}, this metaalign reads up to {SCHEMA_VERSION}: "
+            f"{path} has schema {schema}, this metaalign reads up to {SCHEMA_VERSION}: "
             "upgrade metaalign"
         )
-    dimensions = {
-        name: _convert(entry, Dimension, path, f"dimensions.{name}")
-        for name, entry in top.dimensions.items()
-    }
-    behaviours = {
-        name: _convert(entry, BehaviourRule, path, f"behaviours.{name}")
-        for name, entry in top.behaviours.items()
-    }
-    kinds = {
-        name: _convert(entry, _Kind, path, f"kinds.{name}") for name, entry in top.kinds.items()
-    }
+    return raw
 
-    problems = [*_check_top(top), *_check_dimensions(dimensions), *_check_behaviours(behaviours)]
-    problems += [
-        f"behaviours.{name} speaks of the unknown dimension {dimension!r}"
-        for name, rule in behaviours.items()
-        for dimension in (*rule.lifts, *filter(None, [rule.needs]))
-        if dimension not in dimensions
-    ]
-    problems += _missing_or_unknown("kinds", kinds, get_args(Kind))
-    allowed = (*get_args(Behaviour), CONFLICT)
-    tables = {}
-    for kind, entry in kinds.items():
-        cells, wrong = _read_table(kind, entry.table, (UNSTATED, *top.priorities), allowed)
-        tables[kind] = cells
-        problems += wrong
+
+def _checked(raw: _Raw, path: Path) -> MatrixFile:
+    top = _convert(raw, _Top, path)
+    dimensions = _entries(top.dimensions, Dimension, path, "dimensions")
+    behaviours = _entries(top.behaviours, BehaviourRule, path, "behaviours")
+    kinds = _entries(top.kinds, KindEntry, path, "kinds")
+    # Empty is how a file that extends another says that the turns ask for nothing after all.
+    names = Names(top.tiers, top.talk or None, top.priorities, top.caution)
+    problems = [*check_names(names), *check_dimensions(dimensions)]
+    problems += check_behaviours(behaviours, dimensions)
+    tables, wrong = read_tables(kinds, top.priorities)
+    problems += wrong
     if not problems:
         for kind, entry in kinds.items():
             if entry.floor is not None:
-                problems += _check_floor(kind, entry.floor, tables[kind], behaviours, top.caution)
+                problems += check_floor(kind, entry.floor, tables[kind], behaviours, top.caution)
     if problems:
         raise UserError(f"{path}: " + "; ".join(dict.fromkeys(problems)))
     # The checks above have shown that the names are exactly those of the literals.
@@ -153,6 +162,7 @@ def read_matrix_file(path: Path) -> MatrixFile:
         top.version,
         top.rule,
         top.tiers,
+        names.talk,
         top.priorities,
         top.caution,
         dimensions,
@@ -162,119 +172,12 @@ def read_matrix_file(path: Path) -> MatrixFile:
     )
 
 
-def _convert(raw: object, kind: type[_T], path: Path, where: str) -> _T:
+def _entries(raw: dict[str, _Raw], kind: type[_T], path: Path, where: str) -> dict[str, _T]:
+    return {name: _convert(entry, kind, path, f"{where}.{name}: ") for name, entry in raw.items()}
+
+
+def _convert(raw: object, kind: type[_T], path: Path, where: str = "") -> _T:
     try:
         return msgspec.convert(raw, kind)
     except msgspec.ValidationError as error:
-        raise UserError(f"{path}: {where + ': ' if where else ''}{error}") from error
-
-
-def _missing_or_unknown(
-    where: str, given: Mapping[str, object], known: tuple[str, ...]
-) -> list[str]:
-    return [f"{where}.{name} is missing" for name in known if name not in given] + [
-        f"{where}.{name} is unknown (known: {', '.join(known)})"
-        for name in given
-        if name not in known
-    ]
-
-
-def _doubled(where: str, values: tuple[str, ...]) -> list[str]:
-    twice = [value for value in dict.fromkeys(values) if values.count(value) > 1]
-    return [f"{where} names {value!r} twice" for value in twice]
-
-
-def _check_top(top: _Top) -> list[str]:
-    problems = _doubled("tiers", top.tiers) + _doubled("priorities", top.priorities)
-    problems += _doubled("caution", top.caution)
-    problems += [f"caution leaves out {b!r}" for b in get_args(Behaviour) if b not in top.caution]
-    if not top.tiers:
-        problems.append("tiers is empty")
-    if UNSTATED in top.priorities:
-        problems.append(f"priorities holds {UNSTATED!r}, which stands for a silent tier")
-    return problems
-
-
-def _check_dimensions(dimensions: Mapping[str, Dimension]) -> list[str]:
-    problems = []
-    for name, dimension in dimensions.items():
-        problems += _doubled(f"dimensions.{name}.values", dimension.values)
-        if name == "priority":
-            problems.append("dimensions.priority: its values stand in priorities and kinds")
-        if dimension.opposes is None:
-            continue
-        other = dimensions.get(dimension.opposes)
-        if other is None:
-            problems.append(f"dimensions.{name} opposes the unknown {dimension.opposes!r}")
-        elif other.opposes != name or name == dimension.opposes:
-            problems.append(f"dimensions.{dimension.opposes} must oppose {name!r} in its turn")
-        elif dimension.conflict != "additive":
-            problems.append(f"dimensions.{name}: only an additive dimension can oppose another")
-    return problems
-
-
-def _check_behaviours(behaviours: Mapping[str, BehaviourRule]) -> list[str]:
-    problems = _missing_or_unknown("behaviours", behaviours, get_args(Behaviour))
-    for name, rule in behaviours.items():
-        if (rule.needs is None) != (rule.otherwise is None):
-            problems.append(f"behaviours.{name}: needs and otherwise go together")
-        elif rule.otherwise is not None and (
-            (other := behaviours.get(rule.otherwise)) is not None and other.needs is not None
-        ):
-            problems.append(f"behaviours.{name}.otherwise must be one that needs nothing itself")
-    return problems
-
-
-def _read_table(
-    kind: str, rows: tuple[tuple[str, ...], ...], stated: tuple[str, ...], allowed: tuple[str, ...]
-) -> tuple[dict[tuple[str, str], str], list[str]]:
-    """The cells of one table, and all that is wrong with it."""
-    header, *body = rows or ((),)
-    problems: list[str] = []
-    if header[:1] != (CORNER,):
-        problems.append(f"kinds.{kind}.table must begin with the entry {CORNER!r}")
-    columns = header[1:]
-    cells: dict[tuple[str, str], str] = {}
-    for row in body:
-        name, values = (row[0], row[1:]) if row else ("", ())
-        problems += [
-            f"{cell_name(kind, name, f'column {n + 1}')} is one too many"
-            for n in range(len(columns), len(values))
-        ]
-        for column, value in zip(columns, values, strict=False):
-            cell = cell_name(kind, name, column)
-            if name not in stated or column not in stated:
-                problems.append(f"the cell {cell} is unknown (known: {', '.join(stated)})")
-            elif (name, column) in cells:
-                problems.append(f"the cell {cell} is given twice")
-            elif value not in allowed:
-                problems.append(f"the cell {cell} says {value!r} (known: {', '.join(allowed)})")
-            elif value == CONFLICT and UNSTATED in (name, column):
-                problems.append(f"the cell {cell} has only one side and cannot be a conflict")
-            cells.setdefault((name, column), value)
-    problems += [
-        f"the cell {cell_name(kind, *pair)} is missing"
-        for pair in product(stated, stated)
-        if pair not in cells
-    ]
-    return cells, problems
-
-
-def _check_floor(
-    kind: str,
-    floor: Behaviour,
-    cells: Mapping[tuple[str, str], str],
-    behaviours: Mapping[str, BehaviourRule],
-    caution: tuple[Behaviour, ...],
-) -> list[str]:
-    """Every behaviour in the table, and what stands in for it, is at least as cautious."""
-    order: list[str] = list(caution)
-    problems = []
-    for pair, value in cells.items():
-        if value == CONFLICT:
-            continue  # settled by a cell of one side, which is checked itself
-        for reached in (value, behaviours[value].otherwise or value):
-            if order.index(reached) > order.index(floor):
-                cell = cell_name(kind, *pair)
-                problems.append(f"the cell {cell} comes to {reached!r}, below the floor {floor!r}")
-    return problems
+        raise UserError(f"{path}: {where}{error}") from error
