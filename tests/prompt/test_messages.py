@@ -45,7 +45,21 @@ def test_what_cannot_be_read_is_named(message: object, where: str) -> None:
         from_messages([message])  # type: ignore[list-item]
 
 
-def test_a_tier_without_a_role_is_not_lost_in_silence() -> None:
-    dialogue = Dialogue(MetaPrompt((TierText("team", "x"),)), (Turn("user", "q"),))
-    with pytest.raises(UserError, match="'team' has no chat role"):
-        to_messages(dialogue)
+def test_a_declared_tier_has_a_role_of_its_own_name() -> None:
+    tiers = ("system_info", "team", "user_info")
+    dialogue = Dialogue(
+        MetaPrompt(
+            (TierText("system_info", "s"), TierText("team", "t"), TierText("user_info", "u"))
+        ),
+        (Turn("user", "q"),),
+    )
+    messages = to_messages(dialogue)
+    assert [m["role"] for m in messages] == ["system", "team", "user_info", "user"]
+    assert from_messages(messages, tiers=tiers) == dialogue
+    with pytest.raises(UserError, match=r"messages\[1\].role: 'team' is not one of system"):
+        from_messages(messages)
+
+
+def test_more_user_info_comes_after_that_of_the_messages() -> None:
+    messages = [{"role": "user", "content": "q"}, {"role": "user_info", "content": "a"}]
+    assert from_messages(messages, "b").meta_prompt.user_info == "a\nb"

@@ -2,29 +2,47 @@
 
 from collections.abc import Mapping, Sequence
 
-from metaalign.schema import SYSTEM_INFO, USER_INFO, Dialogue, MetaPrompt, Turn, UserError
+from metaalign.prompt.parts import DEFAULT_TIERS, ROLES
+from metaalign.schema import (
+    SYSTEM_INFO,
+    USER_INFO,
+    Dialogue,
+    MetaPrompt,
+    TierText,
+    Turn,
+    UserError,
+)
 
-_TIER_OF_ROLE = {"system": SYSTEM_INFO, "developer": SYSTEM_INFO, "user_info": USER_INFO}
+_SYSTEM_ROLES = ("system", "developer")
 
 
-def from_messages(messages: Sequence[Mapping[str, object]], user_info: str = "") -> Dialogue:
+def from_messages(
+    messages: Sequence[Mapping[str, object]],
+    user_info: str = "",
+    tiers: Sequence[str] = DEFAULT_TIERS,
+) -> Dialogue:
     """Read a dialogue from chat messages.
 
-    ``system`` and ``developer`` messages are System Info and ``user_info`` messages User Info,
-    wherever they stand; several of a tier are joined by line breaks. ``user_info`` is put after
-    those that the messages carry.
+    ``system`` and ``developer`` messages are System Info; every other tier has the role of its own
+    name (``user_info``). They may stand anywhere; several of a tier are joined by line breaks.
+    ``user_info`` is put after those that the messages carry.
+
+    Args:
+        tiers: the tiers that there are, highest first.
 
     Raises:
         UserError: a message has no known role, or its content is not text.
     """
-    said: dict[str, list[str]] = {SYSTEM_INFO: [], USER_INFO: []}
+    said: dict[str, list[str]] = {tier: [] for tier in tiers}
+    roles = {tier: tier for tier in tiers if tier != SYSTEM_INFO}
+    roles |= dict.fromkeys(_SYSTEM_ROLES if SYSTEM_INFO in tiers else (), SYSTEM_INFO)
     turns: list[Turn] = []
     for number, message in enumerate(messages):
         if not isinstance(message, Mapping):
             raise UserError(f"messages[{number}]: not an object with role and content")
         role, text = message.get("role"), _text_of(message.get("content"), number)
-        if isinstance(role, str) and role in _TIER_OF_ROLE:
-            said[_TIER_OF_ROLE[role]].append(text)
+        if isinstance(role, str) and role in roles:
+            said[roles[role]].append(text)
         elif role == "user":
             turns.append(Turn("user", text))
         elif role == "assistant":
@@ -32,28 +50,23 @@ def from_messages(messages: Sequence[Mapping[str, object]], user_info: str = "")
         else:
             raise UserError(
                 f"messages[{number}].role: {role!r} is not one of "
-                "system, developer, user_info, user, assistant"
+                f"{', '.join((*_SYSTEM_ROLES, *(t for t in tiers if t != SYSTEM_INFO), *ROLES))}"
             )
-    said[USER_INFO].append(user_info)
-    tiers = {tier: "\n".join(text for text in texts if text) for tier, texts in said.items()}
-    return Dialogue(MetaPrompt.of(**tiers), tuple(turns))
+    if user_info:
+        said.setdefault(USER_INFO, []).append(user_info)
+    joined = [(tier, "\n".join(text for text in texts if text)) for tier, texts in said.items()]
+    return Dialogue(
+        MetaPrompt(tuple(TierText(tier, text) for tier, text in joined if text)), tuple(turns)
+    )
 
 
 def to_messages(dialogue: Dialogue) -> list[dict[str, str]]:
-    """Write a dialogue as chat messages; ``from_messages`` reads it back.
-
-    Raises:
-        UserError: the Meta-Prompt has a tier for which there is no role.
-    """
-    roles = {SYSTEM_INFO: "system", USER_INFO: "user_info"}
-    messages = []
-    for said in dialogue.meta_prompt.tiers:
-        if said.tier not in roles:
-            raise UserError(
-                f"tier {said.tier!r} has no chat role: only {', '.join(roles)} have one"
-            )
-        messages.append({"role": roles[said.tier], "content": said.text})
-    return messages + [{"role": turn.role, "content": turn.text} for turn in dialogue.turns]
+    """Write a dialogue as chat messages; ``from_messages`` with the same tiers reads it back."""
+    said = [
+        {"role": "system" if tier.tier == SYSTEM_INFO else tier.tier, "content": tier.text}
+        for tier in dialogue.meta_prompt.tiers
+    ]
+    return said + [{"role": turn.role, "content": turn.text} for turn in dialogue.turns]
 
 
 def _text_of(content: object, number: int) -> str:

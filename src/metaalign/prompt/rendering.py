@@ -1,25 +1,31 @@
 """Dialogue to token ids, loss mask and tiers, made together; and back.
 
-Each field is tokenised alone, as ordinary text, and the control tokens are put between the fields
-by id. So no text can become a control token, and the ids of a question are a prefix of the ids of
-the question with its answer.
+Control tokens are put in by id, and all text is tokenised by a tokenizer that knows none of them
+(see ``plain``). So no text can become a control token. How the tiers are carried is the layout's
+business: ``native`` for tokenizers that have the tier markers, ``template`` for all others.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
 
-from metaalign.prompt.tokens import DEFAULT_TIERS, END, ROLES, marker, token_id
-from metaalign.schema import Dialogue, MetaPrompt, TierText, Turn, UserError
-
-START = "start"
-"""The tier of the token that some tokenizers put before everything (``<s>``)."""
+from metaalign.prompt.native import NativeLayout, has_markers
+from metaalign.prompt.parts import DEFAULT_TIERS, Layout, Part, Read, runs
+from metaalign.prompt.plain import PlainText, Tokens, plain_text
+from metaalign.prompt.template import TemplateLayout
+from metaalign.schema import Dialogue, UserError
 
 
 class Tokenizer(Protocol):
     """What the renderer uses of a Hugging Face fast tokenizer."""
 
+    @property
+    def added_tokens_decoder(self) -> Any: ...
+    @property
+    def backend_tokenizer(self) -> Any: ...
     def __call__(self, text: list[str], **kwargs: Any) -> Any: ...
-    def decode(self, token_ids: Sequence[int], **kwargs: Any) -> Any: ...
+    def __len__(self) -> int: ...
     def get_added_vocab(self) -> dict[str, int]: ...
 
 
@@ -34,133 +40,143 @@ class Encoded(NamedTuple):
     """n names: who speaks, ``system_info``, ``user_info``, ``user`` or ``assistant``."""
 
 
-class _Field(NamedTuple):
-    name: str
-    text: str
-    response: bool
-    closed: bool
-
-
-def encode(dialogue: Dialogue, tokenizer: Tokenizer) -> Encoded:
+def encode(
+    dialogue: Dialogue, tokenizer: Tokenizer, tiers: Sequence[str] = DEFAULT_TIERS
+) -> Encoded:
     """Render one dialogue; see ``encode_batch``."""
-    return encode_batch([dialogue], tokenizer)[0]
+    return encode_batch([dialogue], tokenizer, tiers)[0]
 
 
-def encode_batch(dialogues: Iterable[Dialogue], tokenizer: Tokenizer) -> list[Encoded]:
+def encode_batch(
+    dialogues: Iterable[Dialogue], tokenizer: Tokenizer, tiers: Sequence[str] = DEFAULT_TIERS
+) -> list[Encoded]:
     """Render dialogues with one call of the tokenizer.
 
-    A dialogue that ends with the user's turn ends with the open assistant marker, ready to
-    generate; one that ends with an assistant turn ends with the end token.
+    A dialogue that ends with the user's turn ends with the open place of an answer, ready to
+    generate; one that ends with an assistant turn ends with what closes it.
+
+    Args:
+        tiers: the tiers that there are, highest first; more must be declared here.
 
     Raises:
-        UserError: a dialogue has no turns, a tier has no marker, or a text is not valid Unicode.
+        UserError: a dialogue has no turns, a tier has no marker or is not declared, a text is not
+            valid Unicode, or the model's chat template does not take such a talk.
     """
-    rows = [_fields(dialogue) for dialogue in dialogues]
-    texts = [field.text for row in rows for field in row if field.text]
-    pieces = iter(_tokenise(texts, tokenizer))
-    prefix = _prefix(tokenizer)
-    control = {
-        name: token_id(tokenizer, marker(name)) for name in {f.name for r in rows for f in r}
-    }
-    end = token_id(tokenizer, END)
-    return [_assemble(row, pieces, control, end, prefix) for row in rows]
+    layout = layout_of(tokenizer, tiers)
+    plain = plain_text(tokenizer)
+    rows = [layout.parts(_checked(dialogue)) for dialogue in dialogues]
+    tokens = _tokenised([run for row in rows for run in runs(row)], plain)
+    return [_assembled(row, tokens) for row in rows]
 
 
 def parse(
-    ids: Sequence[int], tokenizer: Tokenizer, tiers: Sequence[str] = DEFAULT_TIERS
+    ids: Sequence[int] | str, tokenizer: Tokenizer, tiers: Sequence[str] = DEFAULT_TIERS
 ) -> Dialogue:
     """Read the dialogue back from the ids that ``encode`` made of it.
 
-    ``tiers`` are the tiers whose markers the tokenizer was given. An assistant turn that was never
-    closed is read as it stands; an open marker at the very end is the place where an answer would
-    begin, not a turn.
+    ``tiers`` are those that ``encode`` was given. From a rendered text it is read by the tokenizer
+    first, which takes everything that looks like a control token for one: only ids are proof of who
+    spoke. In a native layout an answer that was never closed is read as it stands.
 
     Raises:
-        UserError: the ids do not begin with a field.
+        UserError: the ids are no rendered dialogue.
     """
-    names = {token_id(tokenizer, marker(name)): name for name in (*tiers, *ROLES)}
-    end = token_id(tokenizer, END)
-    fields: list[tuple[str, list[int]]] = []
-    for index in ids[len(_prefix(tokenizer)) :]:
-        if index in names:
-            fields.append((names[index], []))
-        elif fields:
-            fields[-1][1].append(index)
-        else:
-            raise UserError("these ids are no rendered dialogue: they do not begin with a marker")
-    # An empty answer that was closed still holds its end token here, so it stays.
-    if fields and fields[-1] == ("assistant", []):
-        fields.pop()
-    texts = [(name, _text([i for i in body if i != end], tokenizer)) for name, body in fields]
-    return Dialogue(
-        MetaPrompt(tuple(TierText(name, text) for name, text in texts if name not in ROLES)),
-        tuple(_turn(name, text) for name, text in texts if name in ROLES),
+    read: Sequence[int] = (
+        tokenizer([ids], add_special_tokens=False)["input_ids"][0] if isinstance(ids, str) else ids
     )
+    return layout_of(tokenizer, tiers).read(list(_stretches(read, plain_text(tokenizer))))
 
 
-def _fields(dialogue: Dialogue) -> list[_Field]:
+def end_token_id(tokenizer: Tokenizer) -> int:
+    """The id of the token that closes an answer."""
+    return layout_of(tokenizer).end
+
+
+_layouts: WeakKeyDictionary[Any, tuple[object, Layout]] = WeakKeyDictionary()
+
+
+def layout_of(tokenizer: Tokenizer, tiers: Sequence[str] = DEFAULT_TIERS) -> Layout:
+    """Native if the tokenizer has the markers of these tiers, else by its chat template.
+
+    Made once for a tokenizer; anew if its tokens, its template or the tiers change.
+    """
+    key = len(tokenizer), getattr(tokenizer, "chat_template", None), tuple(tiers)
+    known = _layouts.get(tokenizer)
+    if known is None or known[0] != key:
+        known = _layouts[tokenizer] = key, _new_layout(tokenizer, tiers)
+    return known[1]
+
+
+def _new_layout(tokenizer: Tokenizer, tiers: Sequence[str]) -> Layout:
+    # A model that was trained with markers has those of the default tiers at least.
+    if has_markers(tokenizer):
+        return NativeLayout(tokenizer, tiers)
+    return TemplateLayout(tokenizer, plain_text(tokenizer).control, tiers)
+
+
+def _checked(dialogue: Dialogue) -> Dialogue:
     if not dialogue.turns:
         raise UserError("a dialogue needs at least one turn: there is nothing to answer")
-    fields = [_Field(t.tier, t.text, False, False) for t in dialogue.meta_prompt.tiers]
-    for turn in dialogue.turns:
-        answer = turn.role == "assistant"
-        fields.append(_Field(turn.role, turn.text, answer, answer))
-    if dialogue.turns[-1].role == "user":
-        fields.append(_Field("assistant", "", False, False))
-    return fields
+    return dialogue
 
 
-def _assemble(
-    row: list[_Field], pieces: Any, control: dict[str, int], end: int, prefix: list[int]
-) -> Encoded:
-    ids, mask, tiers = list(prefix), [False] * len(prefix), [START] * len(prefix)
-    for field in row:
-        body = list(next(pieces)) if field.text else []
-        ids += [control[field.name], *body]
-        mask += [False] + [field.response] * len(body)
-        if field.closed:
-            ids.append(end)
-            mask.append(True)
-        tiers += [field.name] * (len(ids) - len(tiers))
+def _tokenised(texts: list[list[Part]], plain: PlainText) -> Iterator[Tokens]:
+    """The tokens of every run, in order. Only runs of several parts need to know who said what."""
+    joined = ["".join(part.text for part in run) for run in texts]
+    alone = [text for run, text in zip(texts, joined, strict=True) if len(run) == 1]
+    mixed = [text for run, text in zip(texts, joined, strict=True) if len(run) > 1]
+    borders = [_borders(run) for run in texts if len(run) > 1]
+    singles = iter(plain.encode(alone) if alone else ())
+    others = iter(plain.encode(mixed, borders) if mixed else ())
+    return (next(singles if len(run) == 1 else others) for run in texts)
+
+
+def _assembled(row: list[Part], tokens: Iterator[Tokens]) -> Encoded:
+    ids: list[int] = []
+    mask: list[bool] = []
+    tiers: list[str] = []
+    waiting: list[Part] = []
+
+    def text() -> None:
+        """The tokens of the run that ends here."""
+        if not waiting:
+            return
+        found = next(tokens)
+        ids.extend(found.ids)
+        first = 0
+        for part, last in zip(waiting, (*found.cuts, len(found.ids)), strict=True):
+            mask.extend([part.loss] * (last - first))
+            tiers.extend([part.tier] * (last - first))
+            first = last
+        waiting.clear()
+
+    for part in row:
+        if part.control is None:
+            waiting.extend([part] if part.text else [])
+            continue
+        text()
+        ids.append(part.control)
+        mask.append(part.loss)
+        tiers.append(part.tier)
+    text()
     return Encoded(tuple(ids), tuple(mask), tuple(tiers))
 
 
-def _tokenise(texts: list[str], tokenizer: Tokenizer) -> list[list[int]]:
-    if not texts:
-        return []
-    try:
-        for text in texts:
-            text.encode()
-    except UnicodeEncodeError as error:
-        raise UserError(
-            f"a text is not valid Unicode at character {error.start} "
-            f"({error.object[error.start]!a}): replace it before it is sent"
-        ) from None
-    # split_special_tokens makes the tokenizer read control tokens in a text as ordinary text.
-    encoded = tokenizer(
-        texts,
-        add_special_tokens=False,
-        split_special_tokens=True,
-        return_attention_mask=False,
-        return_token_type_ids=False,
-    )
-    ids: list[list[int]] = encoded["input_ids"]
-    return ids
+def _borders(run: list[Part]) -> list[int]:
+    """Where the parts of a run meet, in characters."""
+    return list(accumulate(len(part.text) for part in run[:-1]))
 
 
-def _prefix(tokenizer: Tokenizer) -> list[int]:
-    """What the tokenizer itself puts before a text: the start token of Llama, nothing for Qwen."""
-    bos = getattr(tokenizer, "bos_token_id", None)
-    if bos is None:
-        return []
-    first = tokenizer([""], add_special_tokens=True)["input_ids"][0][:1]
-    return [bos] if first == [bos] else []
-
-
-def _text(ids: list[int], tokenizer: Tokenizer) -> str:
-    text: str = tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
-    return text
-
-
-def _turn(name: str, text: str) -> Turn:
-    return Turn("user", text) if name == "user" else Turn("assistant", text)
+def _stretches(ids: Sequence[int], plain: PlainText) -> Iterator[Read]:
+    control = {token.id for token in plain.control.values()}
+    text: list[int] = []
+    for index in ids:
+        if index in control:
+            if text:
+                yield plain.decode(text)
+                text = []
+            yield int(index)
+        else:
+            text.append(index)
+    if text:
+        yield plain.decode(text)

@@ -17,7 +17,6 @@ from transformers.utils import logging as hf_logging
 from metaalign import prompt
 from metaalign.data.manifest import FILE_NAME as MANIFEST
 from metaalign.data.manifest import Manifest, write_manifest, writing
-from metaalign.prompt.tokens import DEFAULT_TIERS, ROLES, token_id
 from metaalign.schema import Dialogue, MissingExtra, UserError
 from metaalign.train.checkpoint import os_error_behind
 from metaalign.train.tokenizer import train_tokenizer
@@ -251,8 +250,7 @@ def add_lora(
         raise MissingExtra("train", "peft")
     from peft import LoraConfig, get_peft_model
 
-    names = [prompt.marker(name) for name in (*DEFAULT_TIERS, *ROLES)] + [prompt.END]
-    markers = sorted(token_id(tokenizer, name) for name in names)
+    markers = sorted(prompt.token_id(tokenizer, name) for name in prompt.markers())
     tables = embedding_tables(model)
     rows = {name: markers for name, module in model.named_modules() if module in tables}
     config = LoraConfig(
