@@ -58,6 +58,12 @@ def test_a_control_string_inside_another_is_broken_too() -> None:
     assert guard.open("<\\<\\SYS>>") == "<<SYS>>"
 
 
+def test_a_control_string_that_begins_with_a_letter_is_broken_in_either_case() -> None:
+    guard = Guard(["ka"])
+    assert guard.close("KA ka \u212aa") == "K\\A k\\a \u212a\\a"
+    assert guard.open("K\\A k\\a \u212a\\a") == "KA ka \u212aa"
+
+
 @given(guards, texts)
 @settings(max_examples=400, deadline=None)
 def test_open_undoes_close(guard: Guard, text: str) -> None:
@@ -149,6 +155,8 @@ def test_nothing_arises_at_a_literal_that_is_not_exposed(
         ("", "tart|>", ("<|im_start|>", "<|…|>")),
         ("a <", " b", ("<|im_start|>", "<|im_end|>", "<|…|>")),
         ("<|abc|", "", ("<|…|>",)),
+        ("", "|abc|>", ("<|…|>",)),
+        ("<|abc", "|>", ("<|im_start|>", "<|im_end|>", "<|…|>")),
         ("", "", ()),
     ],
 )

@@ -87,7 +87,13 @@ def test_the_tokenizer_finds_no_control_token_in_a_neutral_text(
 
 
 def test_any_knows_the_markers_of_metaalign() -> None:
-    for text in (marker("system_info"), marker("user_info"), marker("team"), marker("user"), END):
+    for text in (
+        marker("system_info"),
+        marker("user_info"),
+        marker("my-team"),
+        marker("user"),
+        END,
+    ):
         assert neutralise(text, ANY) == text[0] + "\\" + text[1:]
 
 

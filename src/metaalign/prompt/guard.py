@@ -31,8 +31,9 @@ from metaalign.schema import UserError
 
 LONGEST_NAME = 64
 """A shape's name has at most so many characters."""
-NAME = r"[\w▁]"
-"""A character of a shape's name: letters, digits, ``_`` and the bar that stands for a space."""
+NAME = r"[\w▁-]"
+"""A character of a shape's name: letters, digits, ``_``, ``-`` and the bar that stands for a space.
+"""
 
 
 class Shape(NamedTuple):

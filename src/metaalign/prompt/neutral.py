@@ -14,7 +14,6 @@ from importlib.resources import files
 import msgspec
 
 from metaalign.prompt.guard import Guard, Shape
-from metaalign.prompt.native import markers
 from metaalign.schema import UserError
 
 ANY = "any"
@@ -65,8 +64,9 @@ def guard(family: str) -> Guard:
     """
     if family == ANY:
         tables = _TABLES.values()
+        # metaalign's own markers, those of declared tiers too, have the shape <|name|>.
         return Guard(
-            [*markers(), *(control for table in tables for control in table.controls)],
+            (control for table in tables for control in table.controls),
             [Shape("<|", "|>"), *(shape for table in tables for shape in table.shapes)],
         )
     if family not in _TABLES:
