@@ -45,10 +45,15 @@ def _unfold(phrase: str) -> str:
     return "".join(line.strip() for line in phrase.split("\n")) if "\n" in phrase else phrase
 
 
-def any_of(phrases: Iterable[str], macros: Mapping[str, str]) -> re.Pattern[str]:
-    """One pattern that finds any of ``phrases`` (at least one) between borders of words."""
+def any_of(
+    phrases: Iterable[str], macros: Mapping[str, str], *, lowered: bool = False
+) -> re.Pattern[str]:
+    """One pattern that finds any of ``phrases`` (at least one) between borders of words.
+
+    ``lowered``: for texts that ``lower`` gave. Nothing is folded then, which is twice as fast.
+    """
     body = "|".join(expand(phrase, macros) for phrase in phrases)
-    return re.compile(rf"(?<![\w'-])(?:{body})(?![\w-])", re.IGNORECASE)
+    return re.compile(rf"(?<![\w'-])(?:{body})(?![\w-])", 0 if lowered else re.IGNORECASE)
 
 
 _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u2011": "-"})
@@ -57,3 +62,11 @@ _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '
 def plain(text: str) -> str:
     """``text`` with plain quotes and hyphens, every character in its place."""
     return text.translate(_PLAIN)
+
+
+def lower(text: str) -> str:
+    """``text`` in small letters, every character in its place."""
+    small = text.lower()
+    if len(small) == len(text):
+        return small
+    return "".join(c if len(c.lower()) > 1 else c.lower() for c in text)

@@ -1,0 +1,261 @@
+"""What one sentence asks for, before anybody looks whether it is meant for sure.
+
+A closed value is found by its phrases, an open one by the phrase around it, and a negation turns
+either into its opposite or into nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from metaalign.policy.lexicon import lower
+from metaalign.policy.rules import Phrase, Role, Rules
+
+_STOP = re.compile(r'[.!?"\n]')
+_ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
+_CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
+_PERSON_BORDER = re.compile(
+    r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
+    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)"
+)
+_LONGEST = 500
+"""Characters after which a sentence is cut, so that the time stays linear in the text."""
+_NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$")
+"""What is called a word is meant as one, however plain."""
+_SCRAP = 6
+"""Words that a wish without a verb has at most."""
+_TELLING = frozenset(
+    "i we he she they it its it's he's she's they're i'm we're i've my our his her their is are was"
+    " were has have had do does did said says went got came this that these those there".split()
+)
+"""Words by which somebody tells something."""
+_REACHED = re.compile(r"[\w'-]+")
+_BETWEEN = re.compile(r"(?:\s+(?!(?:and|but)\s)[\w'-]+)*(?:\s+and)?\s*")
+"""What a negation reaches over: in "never stiff and formal" over the "and", but no further."""
+
+
+class Sentence(NamedTuple):
+    """A sentence and what of the lexicon stands in it."""
+
+    text: str
+    lowered: str
+    hits: dict[Role, list["Hit"]]
+
+    def spans(self, role: Role) -> list[tuple[int, int]]:
+        """Where phrases of ``role`` stand."""
+        return [(hit.start, hit.end) for hit in self.hits.get(role, ())]
+
+
+class Hit(NamedTuple):
+    """A place where a phrase of the lexicon matches."""
+
+    phrase: Phrase
+    start: int
+    end: int
+    match: re.Match[str]
+
+
+class Find(NamedTuple):
+    """A wish, and where in its sentence the words for it stand."""
+
+    dimension: str
+    value: str
+    start: int
+    end: int
+
+
+def sentences(text: str) -> Iterator[tuple[int, str]]:
+    """Every sentence and where it starts, list marks left out; what is overlong comes in pieces."""
+    begin = 0
+    for end in _ends(text):
+        while begin < end:
+            stop = end
+            if stop - begin > _LONGEST:
+                space = text.rfind(" ", begin + 1, begin + _LONGEST)
+                stop = space if space > 0 else begin + _LONGEST
+            piece = text[begin:stop].lstrip(" \t\r\n-*•")
+            if piece:
+                yield stop - len(piece), piece.rstrip()
+            begin = stop
+
+
+def _ends(text: str) -> Iterator[int]:
+    """Where the sentences end; what is quoted stays in one piece."""
+    closing = 0
+    for stop in _STOP.finditer(text):
+        at = stop.start()
+        if at < closing:
+            continue
+        if stop[0] == '"':
+            quoted = text.find('"', at + 1, at + _LONGEST)
+            if quoted > 0 and "\n" not in text[at:quoted]:
+                closing = quoted + 1
+        elif stop[0] == "\n":
+            yield at
+        elif text[at + 1 : at + 2] not in ".!?" and not _goes_on(text, at):
+            yield at + 1
+    yield len(text)
+
+
+def _goes_on(text: str, at: int) -> bool:
+    """Whether the full stop at ``at`` ends no sentence."""
+    after = text[at + 1 : at + 2]
+    if after.isalnum() or after == "_":
+        return True
+    return text[at] == "." and _ABBREVIATION.search(text, max(0, at - 5), at) is not None
+
+
+def look(text: str, rules: Rules) -> Sentence:
+    """``text``, a sentence, with all that the lexicon finds in it."""
+    lowered = lower(text)
+    hits: dict[Role, list[Hit]] = {}
+    for phrase in rules.brought_up(lowered):
+        seen = text if phrase.role == "open" else lowered
+        for match in phrase.pattern.finditer(seen):
+            hits.setdefault(phrase.role, []).append(Hit(phrase, *match.span(), match))
+    return Sentence(text, lowered, hits)
+
+
+def finds(sentence: Sentence, rules: Rules) -> list[Find]:
+    """All that the sentence asks for: one find for each dimension and value, in no set order."""
+    hits = sentence.hits
+    if "closed" not in hits and "open" not in hits:
+        return []
+    if "topic" in hits and "not_topic" not in hits:
+        return []
+    masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
+    found = list(_open_finds(sentence, masks, rules))
+    found += _closed_finds(sentence, masks, rules)
+    return _merged(found) if len(found) > 1 else found
+
+
+def _open_finds(
+    sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
+) -> Iterator[Find]:
+    """The open values; where they stand is added to ``masks``."""
+    for hit in sentence.hits.get("open", ()):
+        begin, end = hit.match.span("value")
+        value = hit.match["value"].strip("\"'")
+        if not value.strip():
+            continue
+        named = value != hit.match["value"] or _NAMED.search(sentence.lowered, 0, begin + 1)
+        if not named and lower(value.split()[0]) in hit.phrase.not_values:
+            continue
+        masks.append((begin, end))
+        dimension: str | None = hit.phrase.dimension
+        if _negated(sentence, hit.start, hit.end, rules):
+            dimension = hit.phrase.opposite
+        if dimension is not None:
+            yield Find(dimension, value, hit.start, hit.end)
+
+
+def _closed_finds(
+    sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
+) -> Iterator[Find]:
+    hits = sentence.hits.get("closed", [])
+    if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence):
+        hits = [hit for hit in hits if not hit.phrase.wished]
+    if len(hits) > 1:
+        # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
+        hits = sorted(hits, key=lambda h: (h.start - h.end, not h.phrase.settled, h.start))
+    quoted = _quoted(sentence.text) if '"' in sentence.text else []
+    taken: list[Hit] = []
+    for hit in hits:
+        phrase, start, end = hit.phrase, hit.start, hit.end
+        if any(start < stop and begin < end for begin, stop in masks):
+            continue
+        if any(begin <= start and end <= stop for begin, stop in quoted):
+            continue
+        if any(
+            phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
+            for t in taken
+        ):
+            continue
+        taken.append(hit)
+        value: str | None = phrase.value
+        if not phrase.settled and (
+            _negated(sentence, start, end, rules) or _negator_in(sentence, start, end)
+        ):
+            value = phrase.opposite
+        if value is not None:
+            yield Find(phrase.dimension, value, start, end)
+
+
+def _quoted(text: str) -> list[tuple[int, int]]:
+    return [match.span() for match in re.finditer(r'"[^"]*"', text)]
+
+
+def _is_wish(sentence: Sentence) -> bool:
+    """Whether the sentence speaks to whoever answers, or is a scrap such as "prose, thanks"."""
+    if "wish" in sentence.hits:
+        return True
+    words = _REACHED.findall(sentence.lowered)
+    return len(words) <= _SCRAP and _TELLING.isdisjoint(words)
+
+
+def _merged(found: list[Find]) -> list[Find]:
+    """One find for each dimension and value, over all the words that asked for it."""
+    merged: dict[tuple[str, str], Find] = {}
+    for find in found:
+        key = (find.dimension, find.value.casefold())
+        old = merged.get(key, find)
+        merged[key] = old._replace(start=min(old.start, find.start), end=max(old.end, find.end))
+    # Where one word is read both ways, the longer phrase knows best.
+    for dimension, value in list(merged):
+        avoided = merged.get(("avoid", value))
+        included = merged.get(("include", value))
+        if dimension == "include" and avoided and included:
+            shorter = included.end - included.start <= avoided.end - avoided.start
+            del merged["include" if shorter else "avoid", value]
+    return list(merged.values())
+
+
+def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
+    """Whether a negation stands shortly before or right behind [start, end)."""
+    not_negators = sentence.spans("not_negator")
+    for begin, stop in sentence.spans("negator"):
+        if stop <= start and not any(begin < b and a < stop for a, b in not_negators):
+            between = sentence.lowered[stop:start]
+            near = len(_REACHED.findall(between)) <= rules.reach
+            if near and _BETWEEN.fullmatch(between):
+                return True
+    return any(
+        0 < begin - end and len(sentence.lowered[end:begin].split()) <= 2
+        and sentence.lowered[end:begin].replace(" ", "a").isalnum()
+        for begin, _ in sentence.spans("negated_after")
+    )
+
+
+def _negator_in(sentence: Sentence, start: int, end: int) -> bool:
+    return any(start <= begin and stop <= end for begin, stop in sentence.spans("negator"))
+
+
+def clause(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
+    """The clause in which [start, end) stands."""
+    left, right = 0, len(sentence.text)
+    for border in _CLAUSE_BORDER.finditer(sentence.lowered):
+        if border.end() <= start:
+            left = border.end()
+        elif border.start() >= end:
+            right = min(right, border.start())
+    return left, right
+
+
+def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
+    """The clauses that say who the person is and ask for nothing."""
+    if "person" not in sentence.hits:
+        return []
+    lowered = sentence.lowered
+    borders = list(_PERSON_BORDER.finditer(lowered))
+    starts = [0, *(b.end() for b in borders)]
+    ends = [*(b.start() for b in borders), len(lowered)]
+    clauses = []
+    for start, end in zip(starts, ends, strict=True):
+        text = lowered[start:end]
+        if any(find.start < end and start < find.end for find in found):
+            continue
+        if rules.person.match(text) and not rules.not_person.match(text):
+            if text.startswith("as ") and "," in text:
+                end = start + text.index(",")
+            clauses.append((start, end))
+    return clauses
