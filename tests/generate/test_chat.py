@@ -81,20 +81,29 @@ def test_help_names_every_command(engine: Engine) -> None:
     assert all(f"/{c}" in shown for c in ("system", "user", "explain", "new", "help", "quit"))
 
 
-def test_a_talk_that_is_too_long_is_told_and_can_go_on(engine: Engine) -> None:
+def test_a_query_that_is_too_long_is_told_and_the_talk_goes_on(engine: Engine) -> None:
     talk = Conversation(engine)
     said(talk, EGG)
     before = talk.dialogue
-    room = 512 - engine.count_tokens(
-        Dialogue(before.meta_prompt, (*before.turns, Turn("user", "")))
-    )
+    room = 512 - engine.count_tokens(Dialogue.ask(""))
     # One token a letter: "z" was never merged. The answer needs at least one token as well.
-    assert "1 tokens too long" in said(talk, "z" * room)
+    assert "and 1 for the answer: 1 more than the 512" in said(talk, "z" * room)
     assert talk.dialogue == before
-    list(talk.say("z" * (room - 1)))
+    assert "The oldest 2 turns had to be left out" in said(talk, "z" * (room - 1))
     assert len(talk.dialogue.turns) == 4
     said(talk, "/new")
     assert said(talk, EGG) == LEARNT[Dialogue.ask(EGG)]
+
+
+def test_the_oldest_turns_are_left_out_and_it_is_told(engine: Engine) -> None:
+    talk = Conversation(engine, max_new_tokens=40)
+    assert "left out" not in said(talk, "z" * 450)
+    shown = said(talk, EGG)
+    told, _, answer = shown.partition("\n")
+    assert told == "(The oldest 2 turns had to be left out: the model reads no more.)"
+    # With the long turn gone the model sees the bare question.
+    assert answer == LEARNT[Dialogue.ask(EGG)]
+    assert len(talk.dialogue.turns) == 4
 
 
 def test_converse_writes_line_by_line_and_ends_with_quit(engine: Engine) -> None:

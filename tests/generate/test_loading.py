@@ -12,7 +12,8 @@ import torch
 from tests.generate.makers import LEARNT, make_model, make_tokenizer
 
 from metaalign.generate import Engine
-from metaalign.schema import UserError
+from metaalign.prompt import parse
+from metaalign.schema import Dialogue, UserError
 
 
 @pytest.fixture
@@ -90,17 +91,30 @@ def test_missing_weights_are_not_made_up(copy: Path) -> None:
     assert "model.layers.1.mlp.up_proj.weight" in refused(copy)
 
 
-def test_a_model_without_markers_has_to_be_trained_first(tmp_path: Path) -> None:
+def unmarked(folder: Path, **named: str) -> Path:
+    """A model as others publish it: its tokenizer knows none of our markers."""
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = make_tokenizer()
-    make_model(tokenizer).save_pretrained(tmp_path)
+    make_model(tokenizer).save_pretrained(folder)
     state = json.loads(tokenizer.backend_tokenizer.to_str())
     state["added_tokens"] = state["added_tokens"][:1]
-    (tmp_path / "bare.json").write_text(json.dumps(state))
-    bare = PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "bare.json"))
-    bare.save_pretrained(tmp_path)
-    assert f"metaalign train --model {tmp_path}" in refused(tmp_path)
+    (folder / "bare.json").write_text(json.dumps(state))
+    bare = PreTrainedTokenizerFast(tokenizer_file=str(folder / "bare.json"), **named)
+    bare.save_pretrained(folder)
+    return folder
+
+
+def test_a_model_without_markers_is_shown_the_meta_prompt_in_its_own_way(tmp_path: Path) -> None:
+    engine = Engine.load(unmarked(tmp_path, eos_token="<|pad|>"))
+    dialogue = Dialogue.ask("Where is the moon?", "Be brief.", "I am Ana.")
+    assert parse(engine._prompts([dialogue])[0], engine.tokenizer) == dialogue
+    [[answer]] = engine.answer([dialogue], max_new_tokens=4)
+    assert isinstance(answer, str)
+
+
+def test_a_model_that_cannot_be_shown_a_dialogue_is_refused(tmp_path: Path) -> None:
+    assert "neither a chat template nor an end token" in refused(unmarked(tmp_path))
 
 
 def test_an_unknown_way_of_reading_is_refused(copy: Path) -> None:
@@ -130,16 +144,18 @@ def test_loading_prints_nothing(trained_folder: Path, capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("module", ["generate", "serve"])
+@pytest.mark.parametrize(
+    "what", ["from metaalign.generate import Engine", "import metaalign.serve"]
+)
 @pytest.mark.parametrize("missing", ["torch", "transformers"])
-def test_a_missing_extra_is_named(module: str, missing: str) -> None:
+def test_a_missing_extra_is_named(what: str, missing: str) -> None:
     code = f"""
 import importlib.util as u
 find = u.find_spec
 u.find_spec = lambda name, *rest: None if name == {missing!r} else find(name, *rest)
 from metaalign.schema import MissingExtra
 try:
-    import metaalign.{module}
+    {what}
 except MissingExtra as error:
     print(error)
 """

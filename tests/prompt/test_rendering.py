@@ -10,14 +10,12 @@ from hypothesis import strategies as st
 from metaalign.prompt import (
     END,
     add_markers,
-    chat_template,
     encode,
     encode_batch,
     end_token_id,
     has_markers,
     marker,
     parse,
-    to_messages,
 )
 from metaalign.schema import Dialogue, MetaPrompt, TierText, Turn, UserError
 
@@ -131,17 +129,6 @@ def test_every_token_knows_its_tier(tokenizer: Any) -> None:
 def test_a_batch_is_its_dialogues_one_by_one(tokenizer: Any) -> None:
     batch = [Dialogue.ask("a"), Dialogue.ask("b", "s").answered(""), Dialogue.ask("", "", "u")]
     assert encode_batch(batch, tokenizer) == [encode(d, tokenizer) for d in batch]
-
-
-def test_the_chat_template_gives_the_same_ids_as_the_renderer(tokenizer: Any) -> None:
-    tokenizer.chat_template = chat_template()
-    talk = Dialogue.ask("the cat", "be brief", "on the mat\n ").answered("sat ")
-    asked = Dialogue(talk.meta_prompt, (*talk.turns, Turn("user", "more")))
-    for dialogue in (talk, asked, Dialogue.ask("cat")):
-        rendered = tokenizer.apply_chat_template(
-            to_messages(dialogue), add_generation_prompt=dialogue.turns[-1].role == "user"
-        )["input_ids"]
-        assert rendered == list(encode(dialogue, tokenizer).ids)
 
 
 def test_a_declared_tier_has_its_own_marker(tokenizer: Any) -> None:

@@ -27,8 +27,9 @@ class Conversation:
     Args:
         engine: answers the queries.
         matrix: what ``/explain`` goes by; the packaged one by default.
-        temperature, top_p, max_new_tokens, seed: as for ``Engine.stream``. Shorter answers are
-            asked for where the model's context has no room for ``max_new_tokens``.
+        temperature, top_p, max_new_tokens, seed: as for ``Engine.stream``. Where the context has no
+            room for the whole talk, the oldest turns are left out, and the answer is told so; where
+            it has none for ``max_new_tokens`` either, a shorter answer is asked for.
     """
 
     def __init__(
@@ -89,12 +90,16 @@ class Conversation:
 
     def _answer(self, query: str) -> Iterator[str]:
         asked = Dialogue(self.dialogue.meta_prompt, (*self.dialogue.turns, Turn("user", query)))
+        fitted = self._engine.fit(asked, self._max_new_tokens)
+        if fitted.dropped:
+            turns = "turn" if len(fitted.dropped) == 1 else f"{len(fitted.dropped)} turns"
+            yield f"(The oldest {turns} had to be left out: the model reads no more.)\n"
         pieces = []
         for piece in self._engine.stream(
-            asked,
+            fitted.dialogue,
             temperature=self._temperature,
             top_p=self._top_p,
-            max_new_tokens=self._room(asked),
+            max_new_tokens=self._room(len(fitted.encoded.ids)),
             seed=self._seed,
         ):
             if piece:
@@ -102,18 +107,12 @@ class Conversation:
                 yield piece
         self.dialogue = asked.answered("".join(pieces))
 
-    def _room(self, asked: Dialogue) -> int:
+    def _room(self, prompt: int) -> int:
         """How long the answer may be: what is wanted, or what is left of the context."""
         context = self._engine.context
-        if context is None:
-            return self._max_new_tokens
-        room = context - self._engine.count_tokens(asked)
-        if room < 1:
-            raise UserError(
-                f"the talk is {1 - room} tokens too long for this model, which reads {context}: "
-                "/new forgets the turns so far"
-            )
-        return min(self._max_new_tokens, room)
+        return (
+            self._max_new_tokens if context is None else min(self._max_new_tokens, context - prompt)
+        )
 
     def _tier(self, name: str, tier: str, text: str) -> str:
         """Show, clear or set what one tier says."""

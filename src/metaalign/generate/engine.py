@@ -1,5 +1,6 @@
 """The engine: a trained model that answers, streams an answer, and says how likely one is."""
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from msgspec import Struct
 from metaalign.generate.decoding import Control, Sampling, decode
 from metaalign.generate.loading import Reads, load
 from metaalign.generate.writing import Writer
-from metaalign.prompt import encode_batch, end_token_id
+from metaalign.prompt import Fitted, TooLong, encode_batch, end_token_id, fit
 from metaalign.schema import Dialogue, Event, MetaPrompt, Progress, UserError, silent
 
 if TYPE_CHECKING:
@@ -82,7 +83,10 @@ class Engine:
         device: str | None = None,
         threads: int | None = None,
     ) -> "Engine":
-        """Open a model folder that metaalign has written, or a Hugging Face name.
+        """Open a model folder, or a Hugging Face name.
+
+        A model without tier markers, as it was published, is shown the Meta-Prompt through its own
+        chat template (see ``prompt.template``).
 
         Args:
             dtype: ``auto`` (as it was saved), ``float32``, ``bfloat16`` or ``float16``; by default
@@ -91,7 +95,7 @@ class Engine:
             threads: CPU threads that torch uses, in the whole process.
 
         Raises:
-            UserError: there is no such model, it cannot be read, or it has no tier markers.
+            UserError: there is no such model, or it cannot be read.
         """
         if threads is not None:
             if threads < 1:
@@ -118,6 +122,23 @@ class Engine:
             ContextOverflow: they do not; it says by how many tokens.
         """
         return self._check(self._prompts([dialogue]), max_new_tokens)
+
+    def fit(self, dialogue: Dialogue, max_new_tokens: int) -> Fitted:
+        """The dialogue without its oldest turns, if it and an answer are longer than the context.
+
+        Where even the Meta-Prompt and the query leave no room for ``max_new_tokens``, for as much
+        of an answer as there is room for.
+
+        Raises:
+            TooLong: there is room for none.
+        """
+        shown = self._shown(dialogue)
+        limit = self.context or sys.maxsize
+        with self._tokenizing:
+            try:
+                return fit(shown, self.tokenizer, limit, reserve=max_new_tokens)
+            except TooLong:
+                return fit(shown, self.tokenizer, limit, reserve=1)
 
     def answer(
         self,

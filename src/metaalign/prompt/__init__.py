@@ -3,6 +3,7 @@
 from metaalign.prompt.export import chat_template
 from metaalign.prompt.messages import from_messages, to_messages
 from metaalign.prompt.native import END, add_markers, has_markers, marker, markers, token_id
+from metaalign.prompt.neutral import neutralise, restore
 from metaalign.prompt.parts import DEFAULT_TIERS
 from metaalign.prompt.rendering import (
     Encoded,
@@ -33,7 +34,9 @@ __all__ = [
     "layout_of",
     "marker",
     "markers",
+    "neutralise",
     "parse",
+    "restore",
     "to_messages",
     "token_id",
 ]

@@ -224,10 +224,10 @@ def _plain_talk(roles: Sequence[str], contents: Sequence[str], tokenizer: Any) -
     opened = False
     for role, content in zip(roles, contents, strict=True):
         text += "\n\n" if opened else ""
-        text += content if role == "system" else f"{role.title()}: {content}"
+        text += content if role == "system" else f"{role.title()}:\n{content}"
         text += tokenizer.eos_token if role == "assistant" else ""
         opened = True
-    return text + ("\n\nAssistant:" if roles[-1] == "user" else "")
+    return text + ("\n\nAssistant:\n" if roles[-1] == "user" else "")
 
 
 def _begins_with_bos(tokenizer: Any) -> bool:
