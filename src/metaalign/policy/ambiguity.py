@@ -7,7 +7,8 @@ reading would be to guess.
 import re
 from typing import NamedTuple
 
-from metaalign.policy.reading import Find, Sentence
+from metaalign.policy.reading import Find, Sentence, quoted
+from metaalign.policy.rules import Role
 
 CONDITIONAL = "conditional"
 """It holds in some cases only: "if it is about medicine, be formal"."""
@@ -22,6 +23,11 @@ _PART_BORDER = re.compile(r"\s*;\s+|,?\s+but\s+|,\s+and\s+|\s+[–—]\s+")
 """Where what a mark says of one part of a sentence ends."""
 _CONDITION_END = re.compile(r"[,;:–—]|\s(?:then|please|but)\s|$")
 _OR = re.compile(r"[,/]?\s*\b(?:or|and/or|either)\b|\s?/\s?")
+_OR_WORD = re.compile(r""",?\s+or\s+(?:(?:with|as|by|the|word|name)\s+)*(?:["'A-Z])""")
+"""A second value of an open dimension: "sign as Tom or Tina"."""
+_CLOSED = frozenset(
+    {"length", "format", "tone", "audience", "units", "follow_up", "profanity", "priority"}
+)
 _ADDITIVE = frozenset({"include", "avoid", "background"})
 """Dimensions of which a sentence may ask for more than one value."""
 
@@ -66,9 +72,17 @@ def _without(
     ]
 
 
+def _marks(sentence: Sentence, role: Role, unless: Role) -> list[tuple[int, int]]:
+    """Where the sentence, but for what it quotes, holds marks of ``role``."""
+    exceptions = sentence.spans(unless)
+    if '"' in sentence.text:
+        exceptions = exceptions + quoted(sentence.text)
+    return _without(sentence.spans(role), exceptions)
+
+
 def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:
     """What stands in a condition is no wish; what stands beside it in its part is a wish with one."""
-    marks = _without(sentence.spans("conditional"), sentence.spans("not_conditional"))
+    marks = _marks(sentence, "conditional", "not_conditional")
     if not marks:
         return found, []
     conditions = []
@@ -97,7 +111,7 @@ def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], lis
 def _hedged(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:
     if sentence.text.endswith("?") and "asked" not in sentence.hits:
         return [], [Open(find, HEDGED) for find in found]
-    marks = _without(sentence.spans("hedged"), sentence.spans("not_hedged"))
+    marks = _marks(sentence, "hedged", "not_hedged")
     if not marks:
         return found, []
     touched = [
@@ -117,9 +131,12 @@ def _hedged(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Ope
 def _torn(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:
     """Two values of a dimension that holds but one; a choice, if an "or" stands between them."""
     by_dimension: dict[str, list[Find]] = {}
-    for find in found:
-        by_dimension.setdefault(find.dimension, []).append(find)
     sure, left = [], []
+    for find in found:
+        if find.dimension not in _CLOSED and _OR_WORD.match(sentence.text, find.end):
+            left.append(Open(find, ALTERNATIVES))
+        else:
+            by_dimension.setdefault(find.dimension, []).append(find)
     for dimension, same in by_dimension.items():
         same.sort(key=lambda find: find.start)
         if len(same) == 1 or dimension in _ADDITIVE:

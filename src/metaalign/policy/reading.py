@@ -22,6 +22,8 @@ _LONGEST = 500
 """Characters after which a sentence is cut, so that the time stays linear in the text."""
 _NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$")
 """What is called a word is meant as one, however plain."""
+_PLACED = frozenset({"opening", "sign_off"})
+"""Dimensions that say where in the answer their value stands."""
 _SCRAP = 6
 """Words that a wish without a verb has at most."""
 _TELLING = frozenset(
@@ -124,7 +126,7 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
     if "topic" in hits and "not_topic" not in hits:
         return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
-    found = list(_open_finds(sentence, masks, rules))
+    found = _apart(list(_open_finds(sentence, masks, rules)))
     found += _closed_finds(sentence, masks, rules)
     return _merged(found) if len(found) > 1 else found
 
@@ -144,9 +146,24 @@ def _open_finds(
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
         if _negated(sentence, hit.start, hit.end, rules):
-            dimension = hit.phrase.opposite
+            needless = _needless(sentence, hit.start)
+            dimension = None if needless else hit.phrase.opposite
         if dimension is not None:
             yield Find(dimension, value, hit.start, hit.end)
+
+
+def _apart(found: list[Find]) -> list[Find]:
+    """A word that begins or closes the answer is not asked for, or barred, in it as well."""
+    places = [(f.start, f.end, f.value) for f in found if f.dimension in _PLACED]
+    return [
+        find
+        for find in found
+        if find.dimension in _PLACED
+        or not any(
+            value == find.value and start < find.end and find.start < end
+            for start, end, value in places
+        )
+    ]
 
 
 def _closed_finds(
@@ -158,13 +175,14 @@ def _closed_finds(
     if len(hits) > 1:
         # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
         hits = sorted(hits, key=lambda h: (h.start - h.end, not h.phrase.settled, h.start))
-    quoted = _quoted(sentence.text) if '"' in sentence.text else []
+    inside = quoted(sentence.text) if '"' in sentence.text else []
+    over = {v for hit in hits for v in hit.phrase.over}
     taken: list[Hit] = []
     for hit in hits:
         phrase, start, end = hit.phrase, hit.start, hit.end
         if any(start < stop and begin < end for begin, stop in masks):
             continue
-        if any(begin <= start and end <= stop for begin, stop in quoted):
+        if any(begin <= start and end <= stop for begin, stop in inside):
             continue
         if any(
             phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
@@ -174,14 +192,16 @@ def _closed_finds(
         taken.append(hit)
         value: str | None = phrase.value
         if not phrase.settled and (
-            _negated(sentence, start, end, rules) or _negator_in(sentence, start, end)
+            _negated(sentence, start, end, rules)
+            or (not phrase.negated_inside and _negator_in(sentence, start, end))
         ):
-            value = phrase.opposite
-        if value is not None:
+            value = None if _needless(sentence, start) else phrase.opposite
+        if value is not None and value not in over:
             yield Find(phrase.dimension, value, start, end)
 
 
-def _quoted(text: str) -> list[tuple[int, int]]:
+def quoted(text: str) -> list[tuple[int, int]]:
+    """Where ``text`` quotes something."""
     return [match.span() for match in re.finditer(r'"[^"]*"', text)]
 
 
@@ -226,6 +246,11 @@ def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
     )
 
 
+def _needless(sentence: Sentence, start: int) -> bool:
+    """Whether the negation before ``start`` only says that it need not be."""
+    return any(end <= start for _, end in sentence.spans("needless"))
+
+
 def _negator_in(sentence: Sentence, start: int, end: int) -> bool:
     return any(start <= begin and stop <= end for begin, stop in sentence.spans("negator"))
 
@@ -241,6 +266,11 @@ def clause(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
     return left, right
 
 
+def _last_border(lowered: str, start: int, stop: int) -> int:
+    borders = [b.start() for b in _CLAUSE_BORDER.finditer(lowered, start, stop)]
+    return borders[-1] if borders else start
+
+
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
     if "person" not in sentence.hits:
@@ -252,8 +282,11 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
     clauses = []
     for start, end in zip(starts, ends, strict=True):
         text = lowered[start:end]
-        if any(find.start < end and start < find.end for find in found):
-            continue
+        asked = [find.start for find in found if find.start < end and start < find.end]
+        if asked:
+            # "I am a nurse and want it short" still says who I am.
+            end = _last_border(lowered, start, min(asked))
+            text = lowered[start:end]
         if rules.person.match(text) and not rules.not_person.match(text):
             if text.startswith("as ") and "," in text:
                 end = start + text.index(",")

@@ -11,8 +11,8 @@ from metaalign.policy.lexicon import any_of, expand, read_lexicon
 from metaalign.policy.triggers import beginnings, triggers
 
 Role = Literal[
-    "closed", "open", "ignored", "negator", "negated_after", "not_negator", "person", "wish",
-    "topic", "not_topic",
+    "closed", "open", "ignored", "negator", "negated_after", "not_negator", "needless", "person",
+    "wish", "topic", "not_topic",
     "conditional", "not_conditional", "hedged", "not_hedged", "asked", "not_asked", "alternatives",
 ]  # fmt: skip
 """What a phrase is for; see the comments in the lexicon."""
@@ -24,6 +24,7 @@ class _Closed(Struct, frozen=True, forbid_unknown_fields=True):
     settled: tuple[str, ...] = ()
     opposite: str | None = None
     wished: bool = False
+    negated_inside: bool = False
     over: frozenset[str] = frozenset()
 
 
@@ -37,6 +38,7 @@ class _Negation(Struct, frozen=True, forbid_unknown_fields=True):
     before: tuple[str, ...]
     reach: int
     after: tuple[str, ...]
+    needless: tuple[str, ...]
     exceptions: tuple[str, ...]
 
 
@@ -85,6 +87,8 @@ class Phrase(NamedTuple):
     """No negation is looked for."""
     wished: bool = False
     """It counts only where the sentence speaks to whoever answers."""
+    negated_inside: bool = False
+    """It may hold a negation of its own; only one around it counts."""
     over: frozenset[str] = frozenset()
     """Values that say nothing beside this one."""
     not_values: frozenset[str] = frozenset()
@@ -159,6 +163,7 @@ def _phrases(lexicon: _Lexicon) -> Iterator[tuple[str, Phrase]]:
                 value,
                 entry.opposite,
                 wished=entry.wished,
+                negated_inside=entry.negated_inside,
                 over=entry.over,
             )
             for kind, sources in (
@@ -188,6 +193,7 @@ def _marks(lexicon: _Lexicon) -> Iterable[tuple[Role, tuple[str, ...]]]:
         ("ignored", lexicon.ignored),
         ("negator", negation.before),
         ("negated_after", negation.after),
+        ("needless", negation.needless),
         ("not_negator", negation.exceptions),
         ("person", lexicon.background.phrases),
         ("wish", lexicon.wishes.phrases),
