@@ -26,7 +26,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from metaalign.policy import PriorityMatrix
+from metaalign.policy import Difference, PriorityMatrix
 from metaalign.policy.matrix_parts import UNSTATED
 from metaalign.schema import Behaviour, Event, Progress, Resolution
 
@@ -275,6 +275,42 @@ def matrix_tables(matrix: PriorityMatrix) -> list[Table]:
             rows.append(row)
         tables.append(table(kind, ["", *priorities], rows))
     return tables
+
+
+def dimension_table(matrix: PriorityMatrix) -> Table:
+    """What can be preferred besides the priority, and how its values conflict."""
+    rows = [
+        (
+            name,
+            dimension.conflict,
+            (" > " if dimension.conflict == "ordered" else ", ").join(dimension.values) or "any",
+            dimension.opposes or "",
+        )
+        for name, dimension in matrix.dimensions.items()
+    ]
+    return table("dimensions", ["", "conflict", "values", "contrary"], rows)
+
+
+def difference_tables(difference: Difference) -> list[Table]:
+    """What changes: one row for every combination, one for every other part of the matrix."""
+    tables = []
+    if difference.combinations:
+        columns = ["kind", "higher", "lower", "from", "to"]
+        rows = [
+            (c.kind, c.higher, c.lower, _coloured(c.before), _coloured(c.after))
+            for c in difference.combinations
+        ]
+        tables.append(table("", columns, rows))
+    if difference.parts:
+        parts = [
+            (p.part, p.before or "not there", p.after or "not there") for p in difference.parts
+        ]
+        tables.append(table("", ["part", "from", "to"], parts))
+    return tables
+
+
+def _coloured(behaviour: Behaviour | None) -> Text:
+    return Text(behaviour, style=_COLOURS[behaviour]) if behaviour else Text("not there")
 
 
 def report_table(report: "Report", width: int) -> Table:

@@ -1,14 +1,13 @@
 """What changes from one Priority Matrix to another."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 
-import msgspec
 from msgspec import Struct
 
 from metaalign.policy.matrix import PriorityMatrix
-from metaalign.policy.matrix_parts import UNSTATED
-from metaalign.schema import Kind
+from metaalign.policy.matrix_parts import UNSTATED, BehaviourRule, Dimension
+from metaalign.schema import Behaviour, Kind
 
 
 class CellChange(Struct, frozen=True, rename={"before": "from", "after": "to"}):
@@ -17,9 +16,9 @@ class CellChange(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     kind: Kind
     higher: str
     lower: str
-    before: str | None
+    before: Behaviour | None
     """The behaviour in the first matrix; None if it does not know one of the priorities."""
-    after: str | None
+    after: Behaviour | None
 
 
 class PartChange(Struct, frozen=True, rename={"before": "from", "after": "to"}):
@@ -28,11 +27,11 @@ class PartChange(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     part: str
     """``tiers``, ``talk``, ``caution``, ``dimensions.length``, ``floors.severe``, ..."""
     before: str | None
-    """As JSON; None if the first matrix has no such part."""
+    """In words; None if the first matrix has no such part."""
     after: str | None
 
 
-class Difference(Struct, frozen=True):
+class Difference(Struct, frozen=True, rename={"before": "from", "after": "to"}):
     """All that is not the same in two matrices."""
 
     before: str
@@ -62,7 +61,7 @@ def _cells(before: PriorityMatrix, after: PriorityMatrix) -> Iterator[CellChange
                 yield CellChange(kind, higher, lower, was, becomes)
 
 
-def _behaviour(matrix: PriorityMatrix, kind: Kind, higher: str, lower: str) -> str | None:
+def _behaviour(matrix: PriorityMatrix, kind: Kind, higher: str, lower: str) -> Behaviour | None:
     outcome = matrix.outcomes[kind].get((higher, lower))
     return outcome.behaviour if outcome else None
 
@@ -72,27 +71,30 @@ def _parts(before: PriorityMatrix, after: PriorityMatrix) -> Iterator[PartChange
     for part in old | new:
         if old.get(part) != new.get(part):
             yield PartChange(part, old.get(part), new.get(part))
-    if [d for d in before.dimensions if d in after.dimensions] != [
-        d for d in after.dimensions if d in before.dimensions
-    ]:
-        yield PartChange("order of dimensions", *map(_json, (before.dimensions, after.dimensions)))
+    both = before.dimensions.keys() & after.dimensions.keys()
+    shared = [[name for name in m.dimensions if name in both] for m in (before, after)]
+    if shared[0] != shared[1]:
+        yield PartChange("order of dimensions", *map(", ".join, shared))
 
 
 def _described(matrix: PriorityMatrix) -> dict[str, str]:
-    """Every part of the matrix besides its tables, as text to compare and to show."""
-    parts: Mapping[str, object] = {
-        "tiers": matrix.tiers,
+    """Every part of the matrix besides its tables, in words to compare and to show."""
+    return {
+        "tiers": ", ".join(matrix.tiers),
         **({"talk": matrix.talk} if matrix.talk else {}),
-        "priorities": matrix.priorities,
-        "caution": matrix.caution,
+        "priorities": ", ".join(matrix.priorities),
+        "caution": ", ".join(matrix.caution),
         **{f"floors.{kind}": floor for kind, floor in matrix.floors.items()},
-        **{f"dimensions.{name}": dimension for name, dimension in matrix.dimensions.items()},
-        **{f"behaviours.{name}": rule for name, rule in matrix.behaviours.items()},
+        **{f"dimensions.{name}": _dimension(d) for name, d in matrix.dimensions.items()},
+        **{f"behaviours.{name}": _behaviour_rule(r) for name, r in matrix.behaviours.items()},
     }
-    return {name: _json(part) for name, part in parts.items()}
 
 
-def _json(part: object) -> str:
-    if isinstance(part, Mapping):
-        part = list(part)
-    return msgspec.json.encode(part).decode()
+def _dimension(dimension: Dimension) -> str:
+    words = f"{dimension.conflict}: {', '.join(dimension.values) or 'any value'}"
+    return f"{words}, opposes {dimension.opposes}" if dimension.opposes else words
+
+
+def _behaviour_rule(rule: BehaviourRule) -> str:
+    words = f"lifts {', '.join(rule.lifts) or 'nothing'}"
+    return f"{words}; needs {rule.needs}, otherwise {rule.otherwise}" if rule.needs else words

@@ -93,6 +93,19 @@ class PriorityMatrix:
         ]
         return hashlib.sha256(msgspec.json.encode(content)).hexdigest()
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many tiers, kinds, cells, conflicts, floors and dimensions there are."""
+        cells = [outcome for table in self.outcomes.values() for outcome in table.values()]
+        return {
+            "tier": len(self.tiers),
+            "kind": len(self.tables),
+            "cell": len(cells),
+            "conflict": sum(outcome.conflict for outcome in cells),
+            "floor": len(self.floors),
+            "dimension": len(self.dimensions),
+        }
+
     def outcome(self, kind: Kind, higher: str = UNSTATED, lower: str = UNSTATED) -> Outcome:
         """What happens to a query of ``kind`` if the tiers put ``higher`` and ``lower`` first.
 
