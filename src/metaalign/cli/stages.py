@@ -18,7 +18,7 @@ from metaalign.cli.options import (
     named,
     split,
 )
-from metaalign.schema import Dialogue
+from metaalign.schema import Dialogue, UserError
 
 
 def quickstart(
@@ -87,32 +87,47 @@ def train(
 
 
 def evaluate(
-    data: Dataset,
     model: Annotated[
         list[str],
         typer.Option(metavar="NAME=DIR", help="Name and model; repeatable, the tested one last."),
     ],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the report goes.")],
+    data: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder from metaalign data build."),
+    ] = None,
+    cases: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Edge cases, from metaalign matrix cases."),
+    ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Dialogues or pairs of a metric, at most.")
     ] = None,
     seed: Seed = 0,
 ) -> None:
-    """Measure models on the held-out dialogues of a dataset, and write a report.
+    """Measure models on the held-out dialogues of a dataset, on edge cases, or on both.
 
     \b
     Example:
       metaalign eval --data runs/sandbox --model base=runs/base --model mine=runs/mine \\
         --out runs/report
+      metaalign eval --cases cases.jsonl --model mine=runs/mine --out runs/report
     """
     from metaalign import terminal
-    from metaalign.evaluate import Limits
+    from metaalign.evaluate import Limits, edge_table
     from metaalign.evaluate import evaluate as run
+    from metaalign.sandbox.cases import read_cases
 
     models = named([split(one, "--model NAME=DIR") for one in model])
-    limits = Limits() if limit is None else Limits(per_metric=limit)
+    if data is None and cases is None:
+        raise UserError("there is nothing to ask: give --data DIR, --cases FILE, or both")
+    limits = Limits() if limit is None else Limits(per_metric=limit, cases=limit)
+    asked = read_cases(cases) if cases else []
     with terminal.progress_bars() as progress:
-        report = run(models, data, out, seed=seed, limits=limits, progress=progress)
+        report = run(models, data, out, cases=asked, seed=seed, limits=limits, progress=progress)
+    head, *rows = edge_table(report)
+    if rows:
+        terminal.show(terminal.table("", head, rows, numbers=True))
     terminal.show_report(report, out)
 
 

@@ -1,13 +1,13 @@
 """Answers measured: suites, verifiers, statistics, and one report for all models.
 
-The story reads in this order: ``plan`` draws what is asked, ``runner`` asks it, ``answers`` keeps
-what was said, ``metrics`` and ``statistics`` turn it into numbers, ``summary`` into a report, and
-``report`` with ``charts`` shows it.
+The story reads in this order: ``plan`` draws what is asked, ``edge`` adds the edge cases,
+``runner`` asks it with ``asking``, ``answers`` keeps what was said, ``metrics`` and ``statistics``
+turn it into numbers, ``summary`` into a report, and ``report`` with ``charts`` shows it.
 """
 
 from metaalign.evaluate.contracts import Irrelevant, Limits, Load, Model, Verifier
 from metaalign.evaluate.records import Estimate, Report, Run
-from metaalign.evaluate.report import read_report, table, write_report
+from metaalign.evaluate.report import edge_table, read_report, table, write_report
 from metaalign.evaluate.runner import assemble, evaluate, evaluate_one
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Run",
     "Verifier",
     "assemble",
+    "edge_table",
     "evaluate",
     "evaluate_one",
     "read_report",

@@ -35,6 +35,7 @@ METRIC_ORDER = (
     "benign_win_rate_vs_aligned",
     "over_refusal",
     "over_steer",
+    "edge_cases",
 )
 SHORT = {
     "follow": "Follows",
@@ -47,6 +48,7 @@ SHORT = {
     "order": "Order",
     "over_refusal": "Over-refusal",
     "over_steer": "Over-steering",
+    "edge_cases": "Edge cases",
 }
 """Metric -> a name for axes and table rows."""
 

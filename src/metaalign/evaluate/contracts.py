@@ -54,10 +54,13 @@ class Limits(Struct, frozen=True):
     """
     failures: int = 12
     """Failures shown in the report; the rest stays in the answers file."""
+    cases: int | None = None
+    """Edge cases asked, at most; None asks all that are there."""
 
     def __post_init__(self) -> None:
-        if self.per_metric < 1 or self.max_new_tokens < 1 or self.tie < 0 or self.failures < 0:
+        counts = (self.per_metric, self.max_new_tokens, self.cases or 1)
+        if min(counts) < 1 or self.cases == 0 or self.tie < 0 or self.failures < 0:
             raise UserError(
-                f"limits {self}: per_metric and max_new_tokens must be at least 1, "
+                f"limits {self}: per_metric, max_new_tokens and cases must be at least 1, "
                 "tie and failures at least 0"
             )

@@ -30,6 +30,8 @@ SUITES = {
 """Suite -> the dialogues that it is made of. Each gives the metric of the same name."""
 MATRIX = "matrix"
 """Harmful, severe and contested dialogues, as many of each cell: they feed the heat map only."""
+EDGE_CASES = "edge_cases"
+"""Ambiguous and contradictory specifications; see ``edge``."""
 EXAMPLES = "examples"
 """Dialogues shown in the report."""
 WANTED = 200
@@ -54,6 +56,8 @@ class Item(Struct, frozen=True):
     """The view; for the steered twin with the irrelevant User Info in it."""
     resolution: Resolution
     suites: tuple[str, ...] = ()
+    case: str = ""
+    """Name of the kind of edge case; empty for all others."""
 
     @property
     def dialogue(self) -> Dialogue:
@@ -115,6 +119,8 @@ class Plan(Struct, frozen=True):
     """Item ids to show, those of one query together."""
     sources: tuple[str, ...]
     notes: tuple[str, ...]
+    cases: Mapping[str, str] = {}
+    """Kind of edge case -> what it is, in a sentence."""
 
     def fingerprint(self) -> str:
         """Hash of every dialogue, what is expected of it, and every candidate to score."""

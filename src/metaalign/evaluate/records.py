@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from metaalign.schema import SCHEMA_VERSION, Dialogue, MetaPrompt, Verdict
+from metaalign.schema import SCHEMA_VERSION, Dialogue, MetaPrompt, Turn, Verdict
 
 
 class Answer(Struct, frozen=True):
@@ -45,6 +45,9 @@ class Run(Struct, frozen=True):
     broken: int = 0
     """Items whose log-probabilities were not numbers; they count as wrong."""
     versions: dict[str, str] = {}
+    too_long: dict[str, int] = {}
+    """Suite, or ``flip`` or ``order`` -> how many of it were not asked, because prompt and answer
+    are longer than the model reads."""
 
 
 class Estimate(Struct, frozen=True):
@@ -99,6 +102,10 @@ class Example(Struct, frozen=True):
     why: tuple[str, ...]
     """How the Priority Matrix came to it, in sentences."""
     answers: tuple[ShownAnswer, ...]
+    earlier: tuple[Turn, ...] = ()
+    """The turns before the query."""
+    case: str = ""
+    """Kind of edge case; empty for all others."""
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -123,6 +130,8 @@ class Report(Struct, frozen=True, kw_only=True):
     """Model -> fingerprint of its run."""
     examples: tuple[Example, ...] = ()
     failures: tuple[Example, ...] = ()
+    cases: dict[str, str] = {}
+    """Kind of edge case -> what it is, in a sentence."""
 
     @property
     def focus(self) -> str:

@@ -33,6 +33,7 @@ HEADLINE = (
     "benign_win_rate_vs_aligned",
     "margin",
     "order",
+    "edge_cases",
 )
 """What the page begins with: the first few of these that were measured."""
 HEADLINES = 5
@@ -48,6 +49,7 @@ MEANING = {
     "order": "two answers under a single view in the right order",
     "over_refusal": "harmless queries that sound harmful, refused",
     "over_steer": "verdicts that an irrelevant User Info changes",
+    "edge_cases": "ambiguous and contradictory specifications, all that the Matrix gives",
 }
 
 
@@ -108,6 +110,8 @@ def render(report: Report) -> str:
         alts={name: _alt(report, name) for name in CHARTS},
         examples=_by_query(report.examples),
         breakdown=_controls(report),
+        edge=edge_rows(report),
+        measured_by_likelihood=any({"flip", "order"} & set(m) for m in report.models.values()),
         label=label,
         meaning=meaning,
         percent=percent,
@@ -127,6 +131,42 @@ def table(report: Report) -> list[tuple[str, ...]]:
         cells = [_cell(report.models[model].get(metric)) for model in models]
         rows.append((metric, *cells, *([_goal(goals.get(metric))] if goals else [])))
     return rows
+
+
+class EdgeRow(NamedTuple):
+    """One kind of edge case."""
+
+    case: str
+    about: str
+    n: int
+    behaves: str
+    """Share of the model under test with the right behaviour, whatever else is wrong."""
+    obeys: tuple[str, ...]
+    """Share of every model that does all that is asked for."""
+
+
+def edge_rows(report: Report) -> list[EdgeRow]:
+    """The kinds of edge cases that the model under test was asked, in the order of the suite."""
+    found = report.breakdown.get(report.focus, {})
+    behaved, obeyed = found.get("edge_cases_behaviour", {}), found.get("edge_cases", {})
+    by_model = [report.breakdown.get(m, {}).get("edge_cases", {}) for m in report.models]
+    return [
+        EdgeRow(
+            case,
+            about,
+            obeyed[case].n,
+            percent(behaved[case].value),
+            tuple(percent(some[case].value) if case in some else "–" for some in by_model),
+        )
+        for case, about in report.cases.items()
+        if case in obeyed
+    ]
+
+
+def edge_table(report: Report) -> list[tuple[str, ...]]:
+    """Rows for the terminal, the header first; nothing but the header without edge cases."""
+    head = ("edge cases", "n", *(f"{m} obeys" for m in report.models), f"{report.focus} behaves")
+    return [head, *((r.case, str(r.n), *r.obeys, r.behaves) for r in edge_rows(report))]
 
 
 def verdict(report: Report) -> str:

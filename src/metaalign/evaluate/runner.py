@@ -5,7 +5,6 @@
 """
 
 import hashlib
-import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,14 +24,16 @@ from metaalign.data.manifest import (
 )
 from metaalign.data.manifest import fingerprint as manifest_fingerprint
 from metaalign.evaluate.answers import Recorded, recall, record, write_bytes
+from metaalign.evaluate.asking import ask_everything
 from metaalign.evaluate.contracts import Irrelevant, Limits, Load, Model, Verifier
+from metaalign.evaluate.edge import hash_of, matrices_of, with_cases
 from metaalign.evaluate.plan import SPLITS, TEST, Item, Plan, build_plan
-from metaalign.evaluate.records import Answer, Likelihood, Report, Run
+from metaalign.evaluate.records import Report, Run
 from metaalign.evaluate.report import write_report
 from metaalign.evaluate.summary import BASELINES, summarise
 from metaalign.policy import PriorityMatrix, load_matrix
+from metaalign.sandbox.cases import Case, verify_resolved
 from metaalign.schema import (
-    Dialogue,
     Event,
     Group,
     Progress,
@@ -43,17 +44,16 @@ from metaalign.schema import (
 )
 
 SANDBOX = "sandbox"
-SCORES_AT_ONCE = 256
-"""Answers scored between two reports of progress."""
 
 DEFAULT_LIMITS = Limits()
 
 
 def evaluate(
     models: Mapping[str, str | Path],
-    dataset: Path,
+    dataset: Path | None,
     out: Path,
     *,
+    cases: Sequence[Case] = (),
     seed: int = 0,
     matrix: PriorityMatrix | None = None,
     verifier: Verifier | None = None,
@@ -66,10 +66,13 @@ def evaluate(
 ) -> Report:
     """Measure every model on the held-out splits of ``dataset`` and write the report to ``out``.
 
+    Edge cases are asked besides; without a dataset they are all that is asked.
+
     Models whose answers are already in ``out``, to the same questions, are not run again.
 
     Args:
         models: name -> model folder or hub name. The last one is the model under test.
+        cases: edge cases of the sandbox; what each expects was decided when it was made.
         matrix: the Priority Matrix that decides what is expected; the packaged one by default.
         verifier: judges answers to all groups; by default the sandbox's judges its own groups,
             and other groups are compared by log-probabilities only.
@@ -80,18 +83,21 @@ def evaluate(
     """
     matrix = matrix or load_matrix()
     checks = _checks(matrix, verifier, irrelevant)
-    plan = _plan(dataset, seed, matrix, limits, checks)
+    plan = _plan(dataset, cases, seed, matrix, limits, checks)
     for name, model in models.items():
         _run(name, model, plan, out, seed, limits, checks, load, progress)
-    return _assemble(models, plan, dataset, out, seed, matrix, limits, baselines, seconds, progress)
+    facts = _facts(dataset, cases)
+    label = matrix.label if dataset else ", ".join(matrices_of(cases))
+    return _assemble(models, plan, facts, out, seed, label, limits, baselines, seconds, progress)
 
 
 def evaluate_one(
     name: str,
     model: str | Path,
-    dataset: Path,
+    dataset: Path | None,
     out: Path,
     *,
+    cases: Sequence[Case] = (),
     seed: int = 0,
     matrix: PriorityMatrix | None = None,
     verifier: Verifier | None = None,
@@ -103,15 +109,16 @@ def evaluate_one(
     """The first half of ``evaluate`` for one model: ask it everything and record what it says."""
     matrix = matrix or load_matrix()
     checks = _checks(matrix, verifier, irrelevant)
-    plan = _plan(dataset, seed, matrix, limits, checks)
+    plan = _plan(dataset, cases, seed, matrix, limits, checks)
     return _run(name, model, plan, out, seed, limits, checks, load, progress)
 
 
 def assemble(
     models: Mapping[str, str | Path],
-    dataset: Path,
+    dataset: Path | None,
     out: Path,
     *,
+    cases: Sequence[Case] = (),
     seed: int = 0,
     matrix: PriorityMatrix | None = None,
     verifier: Verifier | None = None,
@@ -127,8 +134,10 @@ def assemble(
         UserError: the answers of a model are missing or belong to other questions.
     """
     matrix = matrix or load_matrix()
-    plan = _plan(dataset, seed, matrix, limits, _checks(matrix, verifier, irrelevant))
-    return _assemble(models, plan, dataset, out, seed, matrix, limits, baselines, seconds, progress)
+    plan = _plan(dataset, cases, seed, matrix, limits, _checks(matrix, verifier, irrelevant))
+    facts = _facts(dataset, cases)
+    label = matrix.label if dataset else ", ".join(matrices_of(cases))
+    return _assemble(models, plan, facts, out, seed, label, limits, baselines, seconds, progress)
 
 
 class _Checks(NamedTuple):
@@ -138,6 +147,11 @@ class _Checks(NamedTuple):
     irrelevant: Irrelevant | None
     source: str | None
     """The source whose groups can be judged; None if all can."""
+
+    def verdict(self, item: Item, answer: str) -> Verdict:
+        if item.case:
+            return verify_resolved(item.group, item.resolution, answer)
+        return self.verify(item.group, item.view, answer)
 
     def verifiable(self, group: Group) -> bool:
         return self.source is None or group.source == self.source
@@ -157,6 +171,26 @@ def _checks(
 
 
 def _plan(
+    dataset: Path | None,
+    cases: Sequence[Case],
+    seed: int,
+    matrix: PriorityMatrix,
+    limits: Limits,
+    checks: _Checks,
+) -> Plan:
+    if dataset is None:
+        if not cases:
+            raise UserError("there is nothing to ask: give a dataset, edge cases, or both")
+        plan = Plan((), (), (), (), ())
+    else:
+        plan = _plan_of(dataset, seed, matrix, limits, checks)
+        if others := [label for label in matrices_of(cases) if label != matrix.label]:
+            note = f"edge_cases: what they expect is by {', '.join(others)}, not {matrix.label}"
+            plan = msgspec.structs.replace(plan, notes=(*plan.notes, note))
+    return with_cases(plan, cases, seed=seed, limit=limits.cases)
+
+
+def _plan_of(
     dataset: Path, seed: int, matrix: PriorityMatrix, limits: Limits, checks: _Checks
 ) -> Plan:
     there = store.split_names(dataset)
@@ -193,19 +227,21 @@ def _run(
         return recorded.run
     started = time.perf_counter()
     engine = (load or _load_engine)(model)
-    answers = _answer(name, engine, plan.items, seed, limits, checks, progress)
-    likelihoods, broken = _score(name, engine, plan, progress)
+    said = ask_everything(
+        name, engine, plan, checks.verdict, seed=seed, limits=limits, progress=progress
+    )
     run = Run(
         name,
         str(model),
         fingerprint,
-        len(answers),
-        len(likelihoods),
+        len(said.answers),
+        len(said.likelihoods),
         round(time.perf_counter() - started, 3),
-        broken,
+        said.broken,
         versions(),
+        said.too_long,
     )
-    record(out, run, answers, likelihoods)
+    record(out, run, said.answers, said.likelihoods)
     return run
 
 
@@ -227,72 +263,13 @@ def _fingerprint(model: str | Path, plan: Plan, seed: int, limits: Limits) -> st
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()[:16]
 
 
-def _answer(
-    name: str,
-    engine: Model,
-    items: Sequence[Item],
-    seed: int,
-    limits: Limits,
-    checks: _Checks,
-    progress: Progress,
-) -> list[Answer]:
-    if not items:
-        return []
-    # Suites overlap and views can coincide: each distinct dialogue is asked once.
-    dialogues = list(dict.fromkeys(item.dialogue for item in items))
-
-    def relay(event: Event) -> None:
-        progress(msgspec.structs.replace(event, task=f"answers of {name}"))
-
-    said = engine.answer(dialogues, max_new_tokens=limits.max_new_tokens, seed=seed, progress=relay)
-    if len(said) != len(dialogues) or not all(said):
-        raise UserError(
-            f"{name} gave {len(said)} answers to {len(dialogues)} dialogues: "
-            "every dialogue needs one, check the engine that loads it"
-        )
-    texts = {d: _clean(samples[0]) for d, samples in zip(dialogues, said, strict=True)}
-    answers = []
-    for item in items:
-        text = texts[item.dialogue]
-        verdict = checks.verify(item.group, item.view, text)
-        answers.append(Answer(item.id, item.index, item.suites, item.dialogue, text, verdict))
-    return answers
-
-
-def _score(
-    name: str, engine: Model, plan: Plan, progress: Progress
-) -> tuple[list[Likelihood], int]:
-    """The log-probabilities of every comparison, and how many were not numbers."""
-    wanted = list(dict.fromkeys(s for c in plan.comparisons for s in c.scored()))
-    scores: dict[tuple[Dialogue, str], float] = {}
-    for start in range(0, len(wanted), SCORES_AT_ONCE):
-        some = wanted[start : start + SCORES_AT_ONCE]
-        values = engine.logprobs([d for d, _ in some], [text for _, text in some])
-        scores.update(zip(some, values, strict=True))
-        progress(Event(f"log-probabilities of {name}", len(scores), len(wanted), "answers"))
-    likelihoods, broken = [], 0
-    for c in plan.comparisons:
-        values = [scores[s] for s in c.scored()]
-        if not all(map(math.isfinite, values)):
-            # JSON has no NaN. Equal numbers are a tie, and a tie is wrong.
-            values = [0.0] * len(values)
-            broken += 1
-        likelihoods.append(Likelihood(c.id, c.group.source, c.cluster, tuple(values), c.best))
-    return likelihoods, broken
-
-
-def _clean(text: str) -> str:
-    """The text without lone surrogates, which no file can hold."""
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def _assemble(
     models: Mapping[str, str | Path],
     plan: Plan,
-    dataset: Path,
+    dataset: Mapping[str, str],
     out: Path,
     seed: int,
-    matrix: PriorityMatrix,
+    matrix: str,
     limits: Limits,
     baselines: Mapping[str, str],
     seconds: Mapping[str, float] | None,
@@ -314,8 +291,8 @@ def _assemble(
         recorded,
         seed=seed,
         limits=limits,
-        matrix=matrix.label,
-        dataset=_dataset_facts(dataset),
+        matrix=matrix,
+        dataset=dataset,
         baselines=baselines,
         seconds=seconds or {},
     )
@@ -326,7 +303,7 @@ def _assemble(
         out / "report.json", msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n"
     )
     write_report(report, out)
-    settings = {"limits": msgspec.to_builtins(limits), "matrix": matrix.label}
+    settings = {"limits": msgspec.to_builtins(limits), "matrix": matrix}
     inputs = {"dataset": report.dataset.get("fingerprint", ""), **report.runs}
     write_manifest(
         out,
@@ -349,7 +326,13 @@ def _assemble(
     return report
 
 
-def _dataset_facts(dataset: Path) -> dict[str, str]:
-    manifest = read_manifest(dataset)
-    counts = {name: str(n) for name, n in manifest.counts.items() if name.startswith("groups")}
-    return {"name": dataset.name, "fingerprint": manifest.fingerprint, **counts}
+def _facts(dataset: Path | None, cases: Sequence[Case]) -> dict[str, str]:
+    """What the report says of the data and the edge cases."""
+    facts = {"name": "edge cases"}
+    if dataset is not None:
+        manifest = read_manifest(dataset)
+        counts = {n: str(c) for n, c in manifest.counts.items() if n.startswith("groups")}
+        facts = {"name": dataset.name, "fingerprint": manifest.fingerprint, **counts}
+    if cases:
+        facts |= {"edge cases": str(len(cases)), "edge cases' fingerprint": hash_of(cases)}
+    return facts

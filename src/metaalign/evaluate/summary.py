@@ -7,7 +7,7 @@ from metaalign.evaluate.answers import Recorded
 from metaalign.evaluate.contracts import Limits
 from metaalign.evaluate.goals import outcomes
 from metaalign.evaluate.metrics import Answered, Score
-from metaalign.evaluate.plan import EXAMPLES, TEST, Item, Plan, conflict_of
+from metaalign.evaluate.plan import EDGE_CASES, EXAMPLES, TEST, Item, Plan, conflict_of
 from metaalign.evaluate.records import (
     Answer,
     Breakdown,
@@ -69,14 +69,15 @@ def summarise(
         models=models,
         goals=outcomes(focus, models[focus], plan.sources),
         breakdown=breakdown,
-        cells=_cells(plan.items),
-        notes=(*plan.notes, *_notes(recorded, plan, baselines)),
+        cells=_cells(item for item in plan.items if not item.case),
+        notes=(*plan.notes, *_notes(recorded, plan, baselines, limits)),
         versions=versions,
         dataset=dict(dataset),
         matrix=matrix,
         runs={name: one.run.fingerprint for name, one in recorded.items()},
         examples=tuple(_example(items[one], said) for shown in plan.examples for one in shown),
         failures=_failures(plan.items, focus, said[focus], limits.failures),
+        cases=dict(plan.cases),
     )
 
 
@@ -85,7 +86,11 @@ def _verified(answered: Mapping[str, Answered]) -> dict[str, list[Score]]:
         suite: [a for a in answered.values() if suite in a.item.suites] for suite in metrics.METRICS
     }
     scores = {suite: metrics.METRICS[suite](some) for suite, some in of_suite.items()}
-    twins = [a for a in answered.values() if "over_steer" in a.item.suites]
+    twins = [
+        a
+        for a in answered.values()
+        if "over_steer" in a.item.suites and a.item.base in answered  # it may be too long
+    ]
     scores["over_steer"] = metrics.over_steer((answered[a.item.base], a) for a in twins)
     return scores
 
@@ -134,6 +139,7 @@ def _parts(
         "follow_by_tier": _follow_by(followed, metrics.tiers_of),
         "follow_by_preferences": _follow_by(followed, _number_of_preferences),
         "conflict_by_dimension": _follow_by(torn, _dimensions_in_conflict),
+        **_by_case([a for a in answered.values() if EDGE_CASES in a.item.suites]),
     }
     for mark in metrics.marks(a for a in plain if a.item.group.kind == "benign"):
         for by in ("dimension", "tier", "position"):
@@ -148,6 +154,15 @@ def _parts(
             if scores:
                 parts.setdefault(f"{metric}_by_{by}", {})[part] = scores
     return parts
+
+
+def _by_case(edge: Sequence[Answered]) -> dict[str, dict[str, list[Score]]]:
+    """Every kind of edge case: who does all that is asked for, and who behaves rightly at least."""
+    by_case = metrics.divide(edge, lambda item: item.case)
+    return {
+        EDGE_CASES: {case: metrics.follow(some) for case, some in by_case.items()},
+        f"{EDGE_CASES}_behaviour": {c: metrics.behave_only(some) for c, some in by_case.items()},
+    }
 
 
 def _follow_by(answered: Iterable[Answered], part: Callable[[Item], str]) -> dict[str, list[Score]]:
@@ -176,15 +191,23 @@ def _cells(items: Iterable[Item]) -> dict[str, str]:
     return {cell: " or ".join(sorted(found)) for cell, found in sorted(behaviours.items())}
 
 
-def _notes(recorded: Mapping[str, Recorded], plan: Plan, baselines: Mapping[str, str]) -> list[str]:
+def _notes(
+    recorded: Mapping[str, Recorded], plan: Plan, baselines: Mapping[str, str], limits: Limits
+) -> list[str]:
     notes = []
-    if plan.items:
+    if any(not item.case for item in plan.items):
         notes += [
             f"{WIN_RATE}{suffix}: not measured, there is no model {name!r} to compare with"
             for suffix, name in baselines.items()
             if name not in recorded
         ]
     for name, one in recorded.items():
+        if one.run.too_long:
+            parts = ", ".join(f"{n} of {suite}" for suite, n in one.run.too_long.items())
+            notes.append(
+                f"{name}: not asked, because prompt and answer (up to {limits.max_new_tokens} "
+                f"tokens) are longer than the model reads: {parts}"
+            )
         empty = sum(not a.answer.strip() for a in one.answers)
         if empty:
             notes.append(f"{name}: {empty} of {len(one.answers)} answers are empty")
@@ -212,22 +235,32 @@ def faults(verdict: Verdict) -> tuple[str, ...]:
 def _example(item: Item, said: Mapping[str, Mapping[str, Answer]]) -> Example:
     shown = []
     for name, answers in said.items():
-        one = answers[item.id]
+        one = answers.get(item.id)
+        if one is None:
+            continue  # too long for this model
         shown.append(ShownAnswer(name, one.answer, one.verdict.obeyed, faults(one.verdict)))
     why = tuple(explain(item.resolution))
-    return Example(item.dialogue.query, item.view.meta_prompt, item.expected, why, tuple(shown))
+    return Example(
+        item.dialogue.query,
+        item.view.meta_prompt,
+        item.expected,
+        why,
+        tuple(shown),
+        item.group.turns[:-1],
+        item.case,
+    )
 
 
 def _failures(
     items: Sequence[Item], focus: str, said: Mapping[str, Answer], limit: int
 ) -> tuple[Example, ...]:
-    """Failures of the model under test, taken in turn from its suites."""
+    """Failures of the model under test, taken in turn from its suites and kinds of edge cases."""
     failed: dict[str, list[Item]] = {}
     for item in items:
         if item.id in said and not said[item.id].verdict.obeyed and item.base == item.id:
             counted = [s for s in item.suites if s != EXAMPLES]
             if counted:
-                failed.setdefault(counted[0], []).append(item)
+                failed.setdefault(item.case or counted[0], []).append(item)
     shown: list[Item] = []
     while failed and len(shown) < limit:
         for suite in list(failed):

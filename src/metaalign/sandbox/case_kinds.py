@@ -24,7 +24,9 @@ class CaseKind(NamedTuple):
     tiers: int = 2
     priorities: tuple[str, ...] = ()
     dimensions: tuple[str, ...] = ()
-    needs_above: bool = False
+    talk: bool = False
+    """What is said in the talk must count."""
+    above: bool = False
     """There must be a tier above that of the talk."""
 
     @property
@@ -33,12 +35,14 @@ class CaseKind(NamedTuple):
         return phrasings().about[self.name]
 
 
-def missing(kind: CaseKind, matrix: PriorityMatrix, person: str) -> str:
+def missing(kind: CaseKind, matrix: PriorityMatrix) -> str:
     """What a matrix lacks for a kind, in words; empty if it has everything."""
     if len(matrix.tiers) < kind.tiers:
         return f"it needs {kind.tiers} tiers, {matrix.label} has {len(matrix.tiers)}"
-    if person not in matrix.tiers or (kind.needs_above and matrix.tiers[0] == person):
-        return f"it needs the tier {person} below another one"
+    if kind.talk and matrix.talk is None:
+        return f"what is said in the talk counts for nothing in {matrix.label}"
+    if kind.above and matrix.talk == matrix.tiers[0]:
+        return f"no tier is above {matrix.talk} in {matrix.label}"
     unknown = [p for p in kind.priorities if p not in matrix.priorities]
     unknown += [d for d in kind.dimensions if d not in matrix.dimensions]
     return f"{matrix.label} does not know {', '.join(unknown)}" if unknown else ""
@@ -392,11 +396,11 @@ KINDS = (
     CaseKind("condition-open", condition_open),
     CaseKind("hedged", hedged),
     CaseKind("either-way", either_way),
-    CaseKind("kept-in-the-talk", kept_in_the_talk),
-    CaseKind("changed-in-the-talk", changed_in_the_talk),
-    CaseKind("changed-back", changed_back),
-    CaseKind("talk-over-user-info", talk_over_user_info),
-    CaseKind("talk-under-a-higher-tier", talk_under_a_higher_tier, needs_above=True),
+    CaseKind("kept-in-the-talk", kept_in_the_talk, talk=True),
+    CaseKind("changed-in-the-talk", changed_in_the_talk, talk=True),
+    CaseKind("changed-back", changed_back, talk=True),
+    CaseKind("talk-over-user-info", talk_over_user_info, talk=True),
+    CaseKind("talk-under-a-higher-tier", talk_under_a_higher_tier, talk=True, above=True),
     CaseKind(
         "priorities-contradict",
         priorities_contradict,

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from metaalign.data.manifest import writing
-from metaalign.policy import PriorityMatrix, resolve
+from metaalign.policy import PriorityMatrix, explain, resolve
 from metaalign.sandbox.case_kinds import KINDS, CaseKind, missing
 from metaalign.sandbox.checking import check
 from metaalign.sandbox.drafts import Draft
@@ -76,9 +76,7 @@ class Case(Struct, frozen=True):
 
 def kinds_for(matrix: PriorityMatrix) -> tuple[list[CaseKind], dict[str, str]]:
     """The kinds that a matrix has cases of, and why it has none of the others."""
-    lacking = {
-        kind.name: missing(kind, matrix, getattr(matrix, "talk", "user_info")) for kind in KINDS
-    }
+    lacking = {kind.name: missing(kind, matrix) for kind in KINDS}
     fitting = [kind for kind in KINDS if not lacking[kind.name]]
     return fitting, {name: why for name, why in lacking.items() if why}
 
@@ -130,7 +128,7 @@ def _case(kind: CaseKind, number: int, seed: int, world: World, matrix: Priority
     def resolved(
         query: Query, asked: Sequence[Preference], unsure: Sequence[Ambiguity]
     ) -> Resolution:
-        return msgspec.structs.replace(resolve(asked, query.kind, matrix), ambiguous=tuple(unsure))
+        return resolve(asked, query.kind, matrix, ambiguous=unsure)
 
     said = draft.written(lambda query, *asked: write_answer(query, resolved(query, *asked), world))
     query = draft.query
@@ -156,9 +154,25 @@ def _case(kind: CaseKind, number: int, seed: int, world: World, matrix: Priority
 
 def verify_case(case: Case, answer: str) -> Verdict:
     """Verify an answer to a case; what the case leaves open is neither demanded nor forbidden."""
+    return verify_resolved(case.group, case.resolution, answer)
+
+
+def verify_resolved(group: Group, resolution: Resolution, answer: str) -> Verdict:
+    """Verify an answer to a group's query under a resolution that is already there."""
     world = load_world()
-    query = world.query(case.group.kind, case.group.query_id)
-    return check(query, case.resolution, answer, world)
+    return check(world.query(group.kind, group.query_id), resolution, answer, world)
+
+
+def describe(case: Case) -> list[str]:
+    """What is said in a case and what comes of it, in lines for people."""
+    said = [(tier.tier, tier.text) for tier in case.view.meta_prompt.tiers]
+    said += [(turn.role, turn.text) for turn in case.group.turns]
+    return [
+        f"{case.name}: {case.about}",
+        *(f"  {who}: {' / '.join(text.splitlines())}" for who, text in said),
+        *(f"  -> {sentence}" for sentence in explain(case.resolution)),
+        f"  such as: {' / '.join(case.expected.splitlines())}",
+    ]
 
 
 def write_cases(cases: Iterable[Case], path: Path) -> None:

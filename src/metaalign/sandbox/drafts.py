@@ -20,7 +20,6 @@ from metaalign.sandbox.drawing import draw_value
 from metaalign.sandbox.world import Query, World
 from metaalign.sandbox.writing import avoidable, has_measure
 from metaalign.schema import (
-    USER_INFO,
     Ambiguity,
     Kind,
     MetaPrompt,
@@ -113,8 +112,8 @@ class Draft:
         self.rng, self.world, self.matrix = rng, world, matrix
         self.words = world.seen
         self.phrasings = phrasings()
-        self.person = getattr(matrix, "talk", USER_INFO)
-        """The tier of the person, to which the turns of the talk belong."""
+        self.person = matrix.talk or matrix.tiers[-1]
+        """The tier of the person, to which the turns of the talk belong if they count."""
         self.query = rng.choice(world.queries["benign"])
         self._used: set[str] = set()
         self._said: dict[str, list[list[Sentence]]] = {tier: [] for tier in matrix.tiers}
