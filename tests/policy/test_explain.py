@@ -1,7 +1,7 @@
 """A resolution in sentences that a person can check."""
 
 from hypothesis import given, settings
-from tests.policy.test_resolution import KINDS, RULES, preferences
+from tests.policy.asking import KINDS, RULES, preferences
 
 from metaalign.policy import explain, load_matrix, resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Kind, Preference
