@@ -127,7 +127,12 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
         return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
     found = _apart(list(_open_finds(sentence, masks, rules)))
-    found += _closed_finds(sentence, masks, rules)
+    closed = list(_closed_finds(sentence, masks, rules))
+    for find in closed:
+        weaker = rules.over.get((find.dimension, find.value))
+        if weaker is not None:
+            closed = [f for f in closed if f.dimension != find.dimension or f.value not in weaker]
+    found += closed
     return _merged(found) if len(found) > 1 else found
 
 
@@ -176,13 +181,15 @@ def _closed_finds(
         # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
         hits = sorted(hits, key=lambda h: (h.start - h.end, not h.phrase.settled, h.start))
     inside = quoted(sentence.text) if '"' in sentence.text else []
-    over = {v for hit in hits for v in hit.phrase.over}
+    doubled = sentence.spans("doubled")
     taken: list[Hit] = []
     for hit in hits:
         phrase, start, end = hit.phrase, hit.start, hit.end
         if any(start < stop and begin < end for begin, stop in masks):
             continue
         if any(begin <= start and end <= stop for begin, stop in inside):
+            continue
+        if phrase.settled and any(start <= begin and stop <= end for begin, stop in doubled):
             continue
         if any(
             phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
@@ -196,7 +203,7 @@ def _closed_finds(
             or (not phrase.negated_inside and _negator_in(sentence, start, end))
         ):
             value = None if _needless(sentence, start) else phrase.opposite
-        if value is not None and value not in over:
+        if value is not None:
             yield Find(phrase.dimension, value, start, end)
 
 
@@ -248,7 +255,7 @@ def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
 
 def _needless(sentence: Sentence, start: int) -> bool:
     """Whether the negation before ``start`` only says that it need not be."""
-    return any(end <= start for _, end in sentence.spans("needless"))
+    return any(begin <= start for begin, _ in sentence.spans("needless"))
 
 
 def _negator_in(sentence: Sentence, start: int, end: int) -> bool:

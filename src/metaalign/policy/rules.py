@@ -11,7 +11,8 @@ from metaalign.policy.lexicon import any_of, expand, read_lexicon
 from metaalign.policy.triggers import beginnings, triggers
 
 Role = Literal[
-    "closed", "open", "ignored", "negator", "negated_after", "not_negator", "needless", "person",
+    "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
+    "person",
     "wish", "topic", "not_topic",
     "conditional", "not_conditional", "hedged", "not_hedged", "asked", "not_asked", "alternatives",
 ]  # fmt: skip
@@ -38,6 +39,7 @@ class _Negation(Struct, frozen=True, forbid_unknown_fields=True):
     before: tuple[str, ...]
     reach: int
     after: tuple[str, ...]
+    doubled: tuple[str, ...]
     needless: tuple[str, ...]
     exceptions: tuple[str, ...]
 
@@ -106,6 +108,8 @@ class Rules(NamedTuple):
     """Beginning of a word -> the phrases that it brings up."""
     always: tuple[int, ...]
     """The phrases that no word brings up: tried on every sentence."""
+    over: Mapping[tuple[str, str], frozenset[str]]
+    """(dimension, value) -> the values that say nothing beside it."""
     reach: int
     """Words over which a negation reaches."""
     person_tiers: tuple[str, ...]
@@ -142,6 +146,12 @@ def rules() -> Rules:
         tuple(phrases),
         {word: tuple(numbers) for word, numbers in index.items()},
         tuple(always),
+        {
+            (dimension, value): entry.over
+            for dimension, values in lexicon.closed.items()
+            for value, entry in values.items()
+            if entry.over
+        },
         lexicon.negation.reach,
         person.tiers,
         any_of(person.phrases, lexicon.macros),
@@ -164,7 +174,6 @@ def _phrases(lexicon: _Lexicon) -> Iterator[tuple[str, Phrase]]:
                 entry.opposite,
                 wished=entry.wished,
                 negated_inside=entry.negated_inside,
-                over=entry.over,
             )
             for kind, sources in (
                 (common, entry.phrases),
@@ -193,6 +202,7 @@ def _marks(lexicon: _Lexicon) -> Iterable[tuple[Role, tuple[str, ...]]]:
         ("ignored", lexicon.ignored),
         ("negator", negation.before),
         ("negated_after", negation.after),
+        ("doubled", negation.doubled),
         ("needless", negation.needless),
         ("not_negator", negation.exceptions),
         ("person", lexicon.background.phrases),
