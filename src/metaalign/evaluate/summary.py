@@ -254,17 +254,24 @@ def _example(item: Item, said: Mapping[str, Mapping[str, Answer]]) -> Example:
 def _failures(
     items: Sequence[Item], focus: str, said: Mapping[str, Answer], limit: int
 ) -> tuple[Example, ...]:
-    """Failures of the model under test, taken in turn from its suites and kinds of edge cases."""
+    """Failures of the model under test, taken in turn from its suites.
+
+    One of every kind of edge case comes besides: there are more kinds than ``limit``.
+    """
     failed: dict[str, list[Item]] = {}
+    edge: dict[str, Item] = {}
     for item in items:
         if item.id in said and not said[item.id].verdict.obeyed and item.base == item.id:
             counted = [s for s in item.suites if s != EXAMPLES]
-            if counted:
-                failed.setdefault(item.case or counted[0], []).append(item)
+            if item.case:
+                edge.setdefault(item.case, item)
+            elif counted:
+                failed.setdefault(counted[0], []).append(item)
     shown: list[Item] = []
     while failed and len(shown) < limit:
         for suite in list(failed):
             shown.append(failed[suite].pop(0))
             if not failed[suite]:
                 del failed[suite]
-    return tuple(_example(item, {focus: said}) for item in shown[:limit])
+    shown = [*shown[:limit], *(edge.values() if limit else ())]
+    return tuple(_example(item, {focus: said}) for item in shown)

@@ -219,14 +219,14 @@ def either_way(d: Draft) -> None:
 
 
 def _unsure(d: Draft, dimension: str, values: list[str], text: str, reason: str) -> None:
-    """Say it; in every second case below a tier that clearly wants the second of ``values``."""
+    """Say it; in every second case the same tier or one above clearly wants another value."""
     said = Sentence(text, unsure=((dimension, reason),))
+    above, below = d.tiers()
     if d.number % 2:
-        above, below = d.tiers()
         d.say(above, d.wish(dimension, values[1]))
-        d.say(below, said)
+        d.say(above if d.number % 4 == 1 else below, said)
     else:
-        d.say(d.tier(), said)
+        d.say(d.rng.choice([above, below]), said)
     d.fill_up(*d.tiers())
 
 

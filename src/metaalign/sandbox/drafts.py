@@ -190,8 +190,8 @@ class Draft:
 
     def bare(self, dimension: str, value: str) -> str:
         """A plain wish without its full stop, to stand in the middle of a sentence."""
-        wordings = self.wishes(dimension, value, 9)
-        return next(w.text for w in wordings if "," not in w.text)[:-1]
+        texts = [wish.text for wish in self.wishes(dimension, value, 10)]
+        return next(t for t in texts if "," not in t and "please" not in t.lower())[:-1]
 
     def later(self, dimension: str, value: str) -> Sentence:
         """A wish as somebody has it in the course of a talk."""
