@@ -1,10 +1,12 @@
 """A resolution in sentences that a person can check."""
 
+from pathlib import Path
+
 from hypothesis import given, settings
 from tests.policy.asking import KINDS, RULES, preferences
 
 from metaalign.policy import explain, load_matrix, resolve
-from metaalign.schema import SYSTEM_INFO, USER_INFO, Kind, Preference
+from metaalign.schema import SYSTEM_INFO, USER_INFO, Ambiguity, Kind, Preference
 
 
 def test_a_refused_query_tells_who_won_and_what_was_lifted() -> None:
@@ -56,6 +58,68 @@ def test_one_tier_that_asks_for_two_things_is_told_so() -> None:
         "include = moss from System Info holds and won over avoid = moss from System Info and "
         "avoid = moss from User Info: one tier asked for both, and the first in the order of the "
         "matrix holds; over lower tiers the higher wins (within-tier)."
+    ]
+
+
+def test_what_was_said_later_is_told_so() -> None:
+    asked = [
+        Preference(SYSTEM_INFO, "tone", "formal"),
+        Preference(USER_INFO, "length", "short"),
+        Preference(USER_INFO, "length", "long", turn=2),
+        Preference(USER_INFO, "format", "bullets", turn=2),
+        Preference(USER_INFO, "format", "prose", turn=2),
+        Preference(USER_INFO, "format", "numbered"),
+    ]
+    assert explain(resolve(asked, "benign", load_matrix()))[1:3] == [
+        "length = long from User Info holds and won over length = short from User Info: what a "
+        "tier says later in the talk supersedes what it said before (later-turn).",
+        "format = prose from User Info holds and won over format = bullets from User Info and "
+        "format = numbered from User Info: one tier asked for both, and the first in the order of "
+        "the matrix holds; what a tier says later in the talk supersedes what it said before "
+        "(within-tier).",
+    ]
+
+
+def test_a_tightened_bound_is_told_so() -> None:
+    asked = [
+        Preference(SYSTEM_INFO, "profanity", "mild"),
+        Preference(USER_INFO, "profanity", "none"),
+    ]
+    assert explain(resolve(asked, "benign", load_matrix()))[1:] == [
+        "profanity = none from User Info holds and won over profanity = mild from System Info: a "
+        "lower tier may tighten what a higher one asks for, never loosen it (tightened)."
+    ]
+
+
+def test_who_told_the_kind_and_what_was_left_open() -> None:
+    left = Ambiguity(USER_INFO, "length", "maybe\n a bit shorter?", "hedged")
+    resolution = resolve([], "harmful", load_matrix(), kind_by="a guard", ambiguous=[left])
+    assert explain(resolution) == [
+        "The query is harmful: it is refused (cell harmful[-, -]; kind told by: a guard).",
+        'Left open: the length that User Info asks for in "maybe a bit shorter?" (hedged), so '
+        "nothing was decided from it.",
+    ]
+
+
+def test_a_cell_that_does_what_neither_side_would_get_is_told_so(tmp_path: Path) -> None:
+    """Both views are wanted in full; the cell gives neither."""
+    default = load_matrix()
+    stated = ("-", *default.priorities)
+    rows = [["higher / lower", *stated]] + [
+        [higher, *(default.tables["contested"][higher, lower] for lower in stated)]
+        for higher in stated
+    ]
+    rows[4][5] = "refuse"
+    path = tmp_path / "mine.toml"
+    head = 'extends = "default"\nname = "mine"\nversion = "1"\n[kinds.contested]\ntable = '
+    path.write_text(head + str(rows), encoding="utf-8")
+    asked = [
+        Preference(SYSTEM_INFO, "priority", "consensus"),
+        Preference(USER_INFO, "priority", "background"),
+    ]
+    assert explain(resolve(asked, "contested", load_matrix(path)))[1:] == [
+        "System Info puts consensus first; the cell also allows for background from User Info "
+        "(contested[consensus, background]/both-sides)."
     ]
 
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from tests.policy.asking import SHIPPED
 
-from metaalign.policy import load_matrix
+from metaalign.policy import PriorityMatrix, load_matrix
 from metaalign.schema import Behaviour, Kind, UserError
 
 DEFAULT = Path(__file__).parents[2] / "src/metaalign/policy/matrices/default.toml"
@@ -34,14 +35,22 @@ CONFLICTS = {
 }
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_every_combination_has_one_behaviour(rule: str) -> None:
-    matrix = load_matrix(rule=rule)
+@pytest.mark.parametrize("matrix", SHIPPED, ids=lambda matrix: matrix.label)
+def test_every_combination_has_one_behaviour(matrix: PriorityMatrix) -> None:
     for kind, higher, lower in product(get_args(Kind), STATED, STATED):
         outcome = matrix.outcome(kind, higher, lower)
         assert outcome.behaviour in get_args(Behaviour)
         assert outcome.cell == f"{kind}[{higher}, {lower}]"
         assert outcome.conflict == ((kind, higher, lower) in CONFLICTS)
+
+
+def test_the_file_says_how_many_of_its_cells_are_a_choice() -> None:
+    counts = load_matrix().counts
+    assert (counts["cell"], counts["conflict"]) == (150, len(CONFLICTS))
+    head = DEFAULT.read_text(encoding="utf-8").partition("schema =")[0]
+    assert f"{150 - len(CONFLICTS)} of the 150 cells" in head
+    for kind, higher, lower in CONFLICTS:
+        assert re.search(rf"#   {kind} .*{higher} against {lower}", head)
 
 
 @pytest.mark.parametrize("cell", CONFLICTS)
@@ -126,6 +135,14 @@ HARMFUL_ROW = '  ["safety",         "refuse", "refuse",   "conflict",    "refuse
         ('otherwise = "consensus_view"\n', "", "needs and otherwise go together"),
         ('otherwise = "consensus_view"', 'otherwise = "personal_view"', "needs nothing itself"),
         ('tiers = ["system_info", "user_info"]', "tiers = []", "tiers is empty"),
+        ('talk = "user_info"', 'talk = "crowd"', "talk is 'crowd', which is not among tiers"),
+        (
+            '"ordered"\nvalues = ["none", "mild", "allowed"]',
+            '"ordered"',
+            "profanity is ordered and",
+        ),
+        ('["none", "mild", "allowed"]', '["none"]', "profanity is ordered and needs its values"),
+        ('conflict = "ordered"', 'conflict = "ordered"\nopposes = "avoid"', "avoid must oppose"),
         # keys and versions
         ("schema = 1", "schema = 2", "schema 2"),
         ('rule = "system_first"', 'rule = "chaos"', "chaos"),
@@ -173,3 +190,105 @@ def test_the_file_is_the_only_place_of_the_rules() -> None:
         for row in rows:
             for column, value in zip(header[1:], row[1:], strict=True):
                 assert matrix.tables[kind][row[0], column] == value
+
+
+# ---- the content hash ----------------------------------------------------------------------------
+
+
+def test_the_hash_is_of_what_decides(tmp_path: Path) -> None:
+    text = DEFAULT.read_text(encoding="utf-8")
+    path = tmp_path / "mine.toml"
+
+    def hashed(old: str, new: str) -> str:
+        assert old in text
+        path.write_text(text.replace(old, new), encoding="utf-8")
+        return load_matrix(path).content_hash
+
+    same = load_matrix().content_hash
+    assert re.fullmatch("[0-9a-f]{64}", same)
+    assert hashed('name = "default"', 'name = "mine"') == same
+    assert hashed("# Who speaks", "# Who says something") == same
+    assert hashed('rule = "system_first"', 'rule = "user_first"') != same
+    assert load_matrix(rule="user_first").content_hash == hashed("system_first", "user_first")
+    assert hashed('talk = "user_info"', 'talk = "system_info"') != same
+    assert hashed('["short", "long"]', '["long", "short"]') != same
+    assert hashed('floor = "refuse"', 'floor = "consensus_view"') != same
+    assert hashed(HARMFUL_ROW, HARMFUL_ROW.replace("conflict", "refuse")) != same
+
+
+# ---- files that extend others --------------------------------------------------------------------
+
+OWN = 'name = "mine"\nversion = "1"\n'
+
+
+def write(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_file_that_extends_gives_only_what_differs(tmp_path: Path) -> None:
+    text = 'extends = "default"\n' + OWN + '[dimensions.length]\nconflict = "exclusive"\n'
+    text += '[dimensions.colour]\nconflict = "additive"\n[behaviours.refuse]\nlifts = ["colour"]\n'
+    mine, default = load_matrix(write(tmp_path, "mine.toml", text)), load_matrix()
+    assert mine.label == "mine@1/system_first"
+    # An entry is replaced whole and stays in its place; what is new comes last.
+    assert list(mine.dimensions) == [*default.dimensions, "colour"]
+    assert mine.dimensions["length"].values == ()
+    assert mine.behaviours["refuse"].lifts == ("colour",)
+    assert mine.behaviours["answer"] == default.behaviours["answer"]
+    assert (mine.tables, mine.tiers, mine.talk) == (default.tables, default.tiers, default.talk)
+
+
+def test_a_file_extends_one_beside_it_which_extends_another(tmp_path: Path) -> None:
+    (tmp_path / "below").mkdir()
+    write(tmp_path, "base.toml", 'extends = "organisation"\nrule = "user_first"\n' + OWN)
+    path = write(tmp_path / "below", "mine.toml", 'extends = "../base.toml"\n' + OWN)
+    assert load_matrix(path).tiers == load_matrix("organisation").tiers
+    assert load_matrix(path).rule == "user_first"
+
+
+def test_the_organisation_matrix_differs_from_the_default_in_its_tiers_alone() -> None:
+    mine, default = load_matrix("organisation"), load_matrix()
+    assert mine.tiers == ("system_info", "organisation_info", "team_info", "user_info")
+    assert (mine.tables, mine.dimensions, mine.floors) == (
+        default.tables,
+        default.dimensions,
+        default.floors,
+    )
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a": 'extends = "defualt"\n' + OWN}, r"a\.toml: extends: .*'defualt'.*default"),
+        ({"a": 'extends = "b.toml"\n' + OWN}, r"a\.toml: extends: cannot read .*b\.toml"),
+        ({"a": "extends = 3\n" + OWN}, r"a\.toml: extends must be the name"),
+        ({"a": 'extends = "default"\nname = "x"\n'}, r"a\.toml: version missing"),
+        ({"a": 'extends = "default"\n'}, r"a\.toml: name and version missing"),
+        ({"a": 'extends = "a.toml"\n' + OWN}, r"a\.toml: extends goes round.*a\.toml -> .*a\.toml"),
+        (
+            {"a": 'extends = "b.toml"\n' + OWN, "b": 'extends = "a.toml"\n' + OWN},
+            r"a\.toml: extends goes round in a circle: .*a\.toml -> .*b\.toml -> .*a\.toml$",
+        ),
+        # what is wrong with the base is told with the name of the base
+        (
+            {"a": 'extends = "b.toml"\n' + OWN, "b": 'extends = "default"\ntiers = []\n' + OWN},
+            r"^\S*b\.toml: tiers is empty",
+        ),
+        (
+            {"a": 'extends = "default"\n' + OWN + "[kinds.benign]\ntable = []\n"},
+            r"a\.toml: .*the cell benign\[-, -\] is missing",
+        ),
+        ({"a": 'extends = "default"\nkinds = 3\n' + OWN}, r"a\.toml: .*kinds"),
+        ({"a": 'extends = "default"\nschema = 9\n' + OWN}, r"a\.toml has schema 9"),
+        ({"a": 'extends = "default"\ncolour = 1\n' + OWN}, r"a\.toml: .*colour"),
+    ],
+)
+def test_a_fault_in_what_extends_is_named(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    for name, text in files.items():
+        write(tmp_path, f"{name}.toml", text)
+    with pytest.raises(UserError, match=message):
+        load_matrix(tmp_path / "a.toml")

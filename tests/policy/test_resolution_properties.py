@@ -1,4 +1,4 @@
-"""What is true of who wins for any set of preferences, in every matrix that comes with the package."""
+"""What is true of who wins for any set of preferences, in every packaged matrix."""
 
 from itertools import product
 from random import Random
