@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
-from metaalign.policy.rules import Phrase, Role, Rules
+from metaalign.policy.rules import Hit, Role, Rules
+from metaalign.policy.triggers import WIDTH, WORD
 
 _STOP = re.compile(r'[.!?"\n]')
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
@@ -41,20 +42,11 @@ class Sentence(NamedTuple):
 
     text: str
     lowered: str
-    hits: dict[Role, list["Hit"]]
+    hits: dict[Role, list[Hit]]
 
     def spans(self, role: Role) -> list[tuple[int, int]]:
         """Where phrases of ``role`` stand."""
         return [(hit.start, hit.end) for hit in self.hits.get(role, ())]
-
-
-class Hit(NamedTuple):
-    """A place where a phrase of the lexicon matches."""
-
-    phrase: Phrase
-    start: int
-    end: int
-    match: re.Match[str]
 
 
 class Find(NamedTuple):
@@ -108,13 +100,16 @@ def _goes_on(text: str, at: int) -> bool:
 
 
 def look(text: str, rules: Rules) -> Sentence:
-    """``text``, a sentence, with all that the lexicon finds in it."""
+    """``text``, a sentence, with what the lexicon finds in it."""
     lowered = lower(text)
+    words = [(match.start(), match[0][:WIDTH]) for match in WORD.finditer(lowered)]
     hits: dict[Role, list[Hit]] = {}
-    for phrase in rules.brought_up(lowered):
-        seen = text if phrase.role == "open" else lowered
-        for match in phrase.pattern.finditer(seen):
-            hits.setdefault(phrase.role, []).append(Hit(phrase, *match.span(), match))
+    for hit in rules.wishes.hits(text, lowered, words):
+        hits.setdefault(hit.phrase.role, []).append(hit)
+    if "closed" in hits or "open" in hits:
+        # Most sentences ask for nothing, and then nobody needs to know how it is meant.
+        for hit in rules.marks.hits(text, lowered, words):
+            hits.setdefault(hit.phrase.role, []).append(hit)
     return Sentence(text, lowered, hits)
 
 

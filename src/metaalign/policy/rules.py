@@ -7,14 +7,14 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, expand, read_lexicon
-from metaalign.policy.triggers import beginnings, triggers
+from metaalign.policy.lexicon import any_of, between_borders, expand, read_lexicon
+from metaalign.policy.triggers import triggers
 
 Role = Literal[
     "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
     "person",
     "wish", "topic", "not_topic",
-    "conditional", "not_conditional", "hedged", "not_hedged", "asked", "not_asked", "alternatives",
+    "conditional", "not_conditional", "hedged", "not_hedged", "asked", "alternatives",
 ]  # fmt: skip
 """What a phrase is for; see the comments in the lexicon."""
 
@@ -80,7 +80,10 @@ class Phrase(NamedTuple):
     """One phrase of the lexicon."""
 
     role: Role
-    pattern: re.Pattern[str]
+    source: str
+    """Its regular expression, the macros filled in."""
+    lowered: bool = True
+    """It is matched in the text in small letters."""
     dimension: str = ""
     value: str = ""
     opposite: str | None = None
@@ -91,23 +94,81 @@ class Phrase(NamedTuple):
     """It counts only where the sentence speaks to whoever answers."""
     negated_inside: bool = False
     """It may hold a negation of its own; only one around it counts."""
-    over: frozenset[str] = frozenset()
-    """Values that say nothing beside this one."""
     not_values: frozenset[str] = frozenset()
     """First words that no value of an open dimension has."""
+    needed: tuple[frozenset[str], ...] = ()
+    """Beginnings of words: a text without one of each cannot match."""
+
+    def pattern(self) -> re.Pattern[str]:
+        return _compiled(self.source, self.lowered)
 
 
-_NOTHING = re.compile(r"(?!)")
+class Hit(NamedTuple):
+    """A place where a phrase of the lexicon matches."""
+
+    phrase: Phrase
+    start: int
+    end: int
+    match: re.Match[str]
+
+
+class Table(NamedTuple):
+    """Phrases, filed so that a sentence tries the few that it may match, where it may match them."""
+
+    phrases: tuple[Phrase, ...]
+    heads: Mapping[str, tuple[tuple[int, ...], Mapping[str, tuple[int, ...]]]]
+    """Beginning of a word -> the phrases that begin with it: those that need no other word, and
+    the others by a word that they need."""
+    loose: Mapping[str, tuple[int, ...]]
+    """A word that they need -> the phrases that may begin anywhere."""
+    always: tuple[int, ...]
+    """The phrases of which nothing can be told."""
+
+    def hits(self, text: str, lowered: str, words: list[tuple[int, str]]) -> list[Hit]:
+        """All that stands in a text; ``words`` are its words' places and beginnings."""
+        known = {word for _, word in words}
+        found: list[Hit] = []
+        ends: dict[int, int] = {}
+        for at, word in words:
+            head = self.heads.get(word)
+            if head is None:
+                continue
+            numbers, beside = head
+            for other in beside.keys() & known:
+                numbers += beside[other]
+            for number in numbers if len(numbers) < 2 else sorted(set(numbers)):
+                # As finditer does: a match begins where the one before has ended.
+                if at >= ends.get(number, 0):
+                    hit = self._at(number, at, text, lowered, known)
+                    if hit is not None:
+                        ends[number] = hit.end
+                        found.append(hit)
+        loose = list(self.always)
+        for word in self.loose.keys() & known:
+            loose += self.loose[word]
+        for number in sorted(set(loose)):
+            phrase = self.phrases[number]
+            if not any(known.isdisjoint(needed) for needed in phrase.needed):
+                seen = lowered if phrase.lowered else text
+                found += [Hit(phrase, *m.span(), m) for m in phrase.pattern().finditer(seen)]
+        return found
+
+    def _at(self, number: int, at: int, text: str, lowered: str, known: set[str]) -> Hit | None:
+        phrase = self.phrases[number]
+        for needed in phrase.needed:
+            if known.isdisjoint(needed):
+                return None
+        match = phrase.pattern().match(lowered if phrase.lowered else text, at)
+        return Hit(phrase, *match.span(), match) if match else None
 
 
 class Rules(NamedTuple):
-    """All phrases, and what finds the few of them that a sentence can match."""
+    """The lexicon."""
 
-    phrases: tuple[Phrase, ...]
-    index: Mapping[str, tuple[int, ...]]
-    """Beginning of a word -> the phrases that it brings up."""
-    always: tuple[int, ...]
-    """The phrases that no word brings up: tried on every sentence."""
+    wishes: Table
+    """What may be asked for, and what is said of the person."""
+    marks: Table
+    """What a sentence holds that says how its wishes are meant."""
     over: Mapping[tuple[str, str], frozenset[str]]
     """(dimension, value) -> the values that say nothing beside it."""
     reach: int
@@ -119,33 +180,15 @@ class Rules(NamedTuple):
     """What a sentence of the talk holds that speaks of how to answer from now on."""
     not_talk: re.Pattern[str]
 
-    def brought_up(self, lowered: str) -> list[Phrase]:
-        """The phrases that may match a text, in the order of the lexicon."""
-        found = set(self.always)
-        for beginning in beginnings(lowered):
-            found.update(self.index.get(beginning, ()))
-        return [self.phrases[i] for i in sorted(found)]
-
 
 @cache
 def rules() -> Rules:
-    """The lexicon, read and compiled on first use."""
+    """The lexicon, read on first use."""
     lexicon = read_lexicon("preferences", _Lexicon)
-    phrases: list[Phrase] = []
-    index: dict[str, list[int]] = {}
-    always: list[int] = []
-    for source, phrase in _phrases(lexicon):
-        words = triggers(expand(source, lexicon.macros))
-        if words is None:
-            always.append(len(phrases))
-        for word in words or ():
-            index.setdefault(word, []).append(len(phrases))
-        phrases.append(phrase)
     person, talk = lexicon.background, lexicon.talk
     return Rules(
-        tuple(phrases),
-        {word: tuple(numbers) for word, numbers in index.items()},
-        tuple(always),
+        _table(_wishes(lexicon), lexicon.macros),
+        _table(_marks(lexicon), lexicon.macros),
         {
             (dimension, value): entry.over
             for dimension, values in lexicon.closed.items()
@@ -161,17 +204,49 @@ def rules() -> Rules:
     )
 
 
-def _phrases(lexicon: _Lexicon) -> Iterator[tuple[str, Phrase]]:
-    """Every phrase of the lexicon and what it means."""
-    macros = lexicon.macros
+def _table(phrases: Iterable[Phrase], macros: Mapping[str, str]) -> Table:
+    """File the phrases under their triggers."""
+    filed: list[Phrase] = []
+    heads: dict[str, tuple[list[int], dict[str, list[int]]]] = {}
+    loose: dict[str, list[int]] = {}
+    always: list[int] = []
+    for number, phrase in enumerate(phrases):
+        expanded = expand(phrase.source, macros)
+        first, needed = triggers(expanded)
+        filed.append(phrase._replace(source=expanded, needed=needed[1:]))
+        if first is not None:
+            for word in first:
+                alone, beside = heads.setdefault(word, ([], {}))
+                if not needed or word in needed[0]:
+                    alone.append(number)
+                else:
+                    for other in needed[0]:
+                        beside.setdefault(other, []).append(number)
+        elif needed:
+            for word in needed[0]:
+                loose.setdefault(word, []).append(number)
+        else:
+            always.append(number)
+    return Table(
+        tuple(filed),
+        {
+            word: (tuple(alone), {other: tuple(n) for other, n in beside.items()})
+            for word, (alone, beside) in heads.items()
+        },
+        {word: tuple(numbers) for word, numbers in loose.items()},
+        tuple(always),
+    )
+
+
+def _wishes(lexicon: _Lexicon) -> Iterator[Phrase]:
     for dimension, values in lexicon.closed.items():
         for value, entry in values.items():
             common = Phrase(
                 "closed",
-                _NOTHING,
-                dimension,
-                value,
-                entry.opposite,
+                "",
+                dimension=dimension,
+                value=value,
+                opposite=entry.opposite,
                 wished=entry.wished,
                 negated_inside=entry.negated_inside,
             )
@@ -181,39 +256,48 @@ def _phrases(lexicon: _Lexicon) -> Iterator[tuple[str, Phrase]]:
                 (common._replace(settled=True), entry.settled),
             ):
                 for source in sources:
-                    yield source, kind._replace(pattern=any_of([source], macros, lowered=True))
+                    yield kind._replace(source=source)
     for dimension, opened in lexicon.open.items():
         barred = opened.not_values or lexicon.not_values
         for source in opened.phrases:
             # Capitals tell a name, so these look at the text as it is written.
-            pattern = any_of([source], macros)
-            yield (
+            yield Phrase(
+                "open",
                 source,
-                Phrase("open", pattern, dimension, opposite=opened.opposite, not_values=barred),
+                lowered=False,
+                dimension=dimension,
+                opposite=opened.opposite,
+                not_values=barred,
             )
-    for role, sources in _marks(lexicon):
-        for source in sources:
-            yield source, Phrase(role, any_of([source], macros, lowered=True))
+    for source in lexicon.background.phrases:
+        yield Phrase("person", source)
 
 
-def _marks(lexicon: _Lexicon) -> Iterable[tuple[Role, tuple[str, ...]]]:
-    negation, open_ = lexicon.negation, lexicon.ambiguity
-    return (
+def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
+    negation, left_open = lexicon.negation, lexicon.ambiguity
+    roles: tuple[tuple[Role, tuple[str, ...]], ...] = (
         ("ignored", lexicon.ignored),
         ("negator", negation.before),
         ("negated_after", negation.after),
         ("doubled", negation.doubled),
         ("needless", negation.needless),
         ("not_negator", negation.exceptions),
-        ("person", lexicon.background.phrases),
         ("wish", lexicon.wishes.phrases),
         ("topic", lexicon.topics.phrases),
         ("not_topic", lexicon.topics.exceptions),
-        ("conditional", open_.conditional.phrases),
-        ("not_conditional", open_.conditional.exceptions),
-        ("hedged", open_.hedged.phrases),
-        ("not_hedged", open_.hedged.exceptions),
-        ("asked", open_.asked.phrases),
-        ("not_asked", open_.asked.exceptions),
-        ("alternatives", open_.alternatives.phrases),
+        ("conditional", left_open.conditional.phrases),
+        ("not_conditional", left_open.conditional.exceptions),
+        ("hedged", left_open.hedged.phrases),
+        ("not_hedged", left_open.hedged.exceptions),
+        ("asked", left_open.asked.phrases),
+        ("alternatives", left_open.alternatives.phrases),
     )
+    for role, sources in roles:
+        for source in sources:
+            yield Phrase(role, source)
+
+
+@cache
+def _compiled(expanded: str, lowered: bool) -> re.Pattern[str]:
+    """Compiled when a text first needs it: a few texts need few of the many phrases."""
+    return between_borders(expanded, lowered=lowered)

@@ -1,18 +1,19 @@
 """Which words a phrase cannot do without.
 
 A text of a few words can match only few of the lexicon's many hundred phrases. So every phrase is
-filed under the beginnings of words of which each of its matches holds at least one, and a sentence
-tries only the phrases that its own words bring up. The words are read off the regular expression
-itself: a list kept by hand would one day leave a wording out, and nobody would notice.
+filed under the words with which its matches begin, and under others of which each match holds one.
+A sentence then tries only the phrases that its own words bring up, and only where such a word
+stands. The words are read off the regular expression itself: a list kept by hand would one day
+leave a wording out, and nobody would notice.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 WIDTH = 5
 """Characters of a word that count: enough to tell words apart, few enough for "answer(s|ing)"."""
-_MOST = 80
+_MOST = 400
 """Beginnings after which a place in a phrase says too little to be worth them."""
 _COMMON = frozenset(
     "a all an and answe any are as at be by can do don for from get give have i if in is it just keep"
@@ -21,21 +22,32 @@ _COMMON = frozenset(
 )
 """Beginnings that stand in most sentences; as triggers they would spare little."""
 
-_WORD = re.compile(r"\w+")
+WORD = re.compile(r"\w+")
+_OPENING = re.compile(r"\?(?::|-i:|P<\w+>|<?[=!])")
+_CLASS = re.compile(r"\^?\]?(?:\\.|[^\]\\])*")
+_PLAIN_CLASS = re.compile(r"[^\\^-]+|-[^\\^-]*|[^\\^-]+-")
+_REPEAT = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?")
 
 
-def beginnings(lowered: str) -> set[str]:
-    """What the words of a text begin with."""
-    return {word[:WIDTH] for word in _WORD.findall(lowered)}
+class Triggers(NamedTuple):
+    """What a text must hold to match a phrase."""
+
+    first: frozenset[str] | None
+    """Beginnings of words, with one of which every match begins; None if that may be anything."""
+    needed: tuple[frozenset[str], ...]
+    """Every match holds a word of each of these, the rarest first."""
 
 
-def triggers(pattern: str) -> frozenset[str] | None:
-    """Beginnings of words of which any match of ``pattern`` holds one; None if none can be told.
+def triggers(pattern: str) -> Triggers:
+    """The triggers of ``pattern``: one that ``lexicon.expand`` gives.
 
-    The pattern is one that ``lexicon.expand`` gives, to be matched from border to border of words
-    in a lower-case text.
+    It is matched from border to border of words in a lower-case text.
     """
-    return _best(_Parser(pattern).alternatives(), (), at_border=True)
+    tree = _Parser(pattern).alternatives()
+    first = next(iter(_at(tree, ())), None)
+    places = sorted(set(_needed(tree, (), at_border=True)) - {first}, key=_cost)
+    needed = [p for i, p in enumerate(places) if not any(p >= rarer for rarer in places[:i])]
+    return Triggers(first, tuple(needed))
 
 
 class _Chars(NamedTuple):
@@ -94,18 +106,17 @@ class _Parser:
         nodes: list[_Node] = []
         while self.at < len(self.pattern) and self.pattern[self.at] not in "|)":
             node = self._atom()
-            repeated = self._repeat(node) if node is not None else None
-            if repeated is not None:
-                nodes.append(repeated)
+            if node is not None:
+                nodes.append(self._repeat(node))
         return _Seq(tuple(nodes))
 
     def _atom(self) -> _Node | None:
-        if self._take("("):
-            return self._group()
-        if self._take("["):
-            return self._class()
         char = self.pattern[self.at]
         self.at += 1
+        if char == "(":
+            return self._group()
+        if char == "[":
+            return self._class()
         if char in "^$":
             return None
         if char == ".":
@@ -124,7 +135,7 @@ class _Parser:
         return _Chars(frozenset(char)) if not char.isalnum() else _Chars(None)
 
     def _group(self) -> _Node | None:
-        opening = re.compile(r"\?(?::|-i:|P<\w+>|<?[=!])").match(self.pattern, self.at)
+        opening = _OPENING.match(self.pattern, self.at)
         self.at = opening.end() if opening else self.at
         inner = self.alternatives()
         if not self._take(")"):
@@ -132,15 +143,16 @@ class _Parser:
         return None if opening and opening[0][-1] in "=!" else inner
 
     def _class(self) -> _Node:
-        body = re.compile(r"\^?\]?(?:\\.|[^\]\\])*").match(self.pattern, self.at)
-        assert body is not None
+        body = _CLASS.match(self.pattern, self.at)
+        assert body is not None  # it may be empty, but it matches anywhere
         self.at = body.end() + 1
         listed = body[0].replace(r"\s", " ")
-        plain = re.fullmatch(r"[^\\^-]+|-[^\\^-]*|[^\\^-]+-", listed)
-        return _Chars(frozenset(listed) if plain else None)
+        return _Chars(frozenset(listed) if _PLAIN_CLASS.fullmatch(listed) else None)
 
     def _repeat(self, node: _Node) -> _Node:
-        found = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?").match(self.pattern, self.at)
+        if self.pattern[self.at : self.at + 1] not in ("*", "+", "?", "{"):
+            return node
+        found = _REPEAT.match(self.pattern, self.at)
         if found is None:
             return node
         self.at = found.end()
@@ -149,27 +161,39 @@ class _Parser:
         return _Repeated(node, int(found[2] or 0), found[4] in ("0", "1"))
 
 
-def _best(node: _Node, after: tuple[_Node, ...], at_border: bool) -> frozenset[str] | None:
-    """The triggers of the most telling place in ``node``, which ``after`` follows."""
+def _needed(node: _Node, after: tuple[_Node, ...], at_border: bool) -> list[frozenset[str]]:
+    """What every place of ``node``, which ``after`` follows, asks of a text."""
     if isinstance(node, _Alt):
-        found = [_best(branch, after, at_border) for branch in node.nodes]
-        known = [f for f in found if f is not None]
-        return frozenset().union(*known) if len(known) == len(found) else None
+        branches = [_needed(branch, after, at_border) for branch in node.nodes]
+        if len(branches) == 1:
+            return branches[0]
+        if not all(branches):
+            return []
+        # Of each branch its most telling place: a text needs one of them.
+        return [frozenset[str]().union(*(min(places, key=_cost) for places in branches))]
     if not isinstance(node, _Seq):
-        return None
-    places: list[frozenset[str]] = []
+        return []
+    needed: list[frozenset[str]] = []
     for i, part in enumerate(node.nodes):
         rest = (*node.nodes[i + 1 :], *after)
         if at_border:
-            places += _at(part, rest)
+            needed += _at(part, rest)
         if isinstance(part, _Alt | _Seq):
-            inner = _best(part, rest, at_border)
-            places += [inner] if inner is not None else []
-        at_border = part == _SPACE or (isinstance(part, _Repeated) and part.node == _SPACE)
-    return min(places, key=_cost, default=None)
+            needed += _needed(part, rest, at_border)
+        at_border = _is_border(part)
+    return needed
 
 
-def _at(part: _Node, rest: tuple[_Node, ...]) -> Iterator[frozenset[str]]:
+def _is_border(part: _Node) -> bool:
+    if isinstance(part, _Repeated):
+        return part.least > 0 and _is_border(part.node)
+    if not isinstance(part, _Chars) or part.allowed is None:
+        return False
+    return not any(WORD.match(char) for char in part.allowed)
+
+
+def _at(part: _Node, rest: tuple[_Node, ...]) -> list[frozenset[str]]:
+    """The beginnings of the word that stands at ``part``, at most one set of them."""
     closed: set[str] = set()
     try:
         left = frozenset({""})
@@ -178,9 +202,8 @@ def _at(part: _Node, rest: tuple[_Node, ...]) -> Iterator[frozenset[str]]:
             if not left:
                 break
     except _AnythingError:
-        return
-    if "" not in left:
-        yield frozenset(closed | left)
+        return []
+    return [frozenset(closed | left)] if "" not in left else []
 
 
 def _cost(found: Iterable[str]) -> int:
@@ -194,14 +217,14 @@ def _advance(node: _Node, heads: frozenset[str], closed: set[str]) -> frozenset[
     if isinstance(node, _Chars):
         return _advance_chars(node, heads, closed)
     if isinstance(node, _Alt):
-        return frozenset().union(*(_advance(n, heads, closed) for n in node.nodes))
+        return frozenset[str]().union(*(_advance(n, heads, closed) for n in node.nodes))
     if isinstance(node, _Seq):
         for part in node.nodes:
             heads = _advance(part, heads, closed)
             if not heads:
                 break
         return heads
-    reached = frozenset() if node.least else heads
+    reached = frozenset[str]() if node.least else heads
     while heads:
         heads = _advance(node.node, heads, closed) - reached
         reached |= heads
@@ -215,8 +238,9 @@ def _advance_chars(node: _Chars, heads: frozenset[str], closed: set[str]) -> fro
         raise _AnythingError
     longer = set()
     for char in node.allowed:
+        word = char.isalnum() or char == "_"
         for head in heads:
-            if not _WORD.match(char):
+            if not word:
                 if not head:
                     raise _AnythingError
                 closed.add(head)
