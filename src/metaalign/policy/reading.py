@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
 from metaalign.policy.rules import Hit, Role, Rules
-from metaalign.policy.triggers import WIDTH, WORD
+from metaalign.policy.triggers import beginnings
 
 _STOP = re.compile(r'[.!?"\n]')
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
@@ -102,7 +102,7 @@ def _goes_on(text: str, at: int) -> bool:
 def look(text: str, rules: Rules) -> Sentence:
     """``text``, a sentence, with what the lexicon finds in it."""
     lowered = lower(text)
-    words = [(match.start(), match[0][:WIDTH]) for match in WORD.finditer(lowered)]
+    words = beginnings(lowered)
     hits: dict[Role, list[Hit]] = {}
     for hit in rules.wishes.hits(text, lowered, words):
         hits.setdefault(hit.phrase.role, []).append(hit)

@@ -81,7 +81,7 @@ class Phrase(NamedTuple):
 
     role: Role
     source: str
-    """Its regular expression, the macros filled in."""
+    """As the lexicon has it, macros and all."""
     lowered: bool = True
     """It is matched in the text in small letters."""
     dimension: str = ""
@@ -96,11 +96,6 @@ class Phrase(NamedTuple):
     """It may hold a negation of its own; only one around it counts."""
     not_values: frozenset[str] = frozenset()
     """First words that no value of an open dimension has."""
-    needed: tuple[frozenset[str], ...] = ()
-    """Beginnings of words: a text without one of each cannot match."""
-
-    def pattern(self) -> re.Pattern[str]:
-        return _compiled(self.source, self.lowered)
 
 
 class Hit(NamedTuple):
@@ -112,54 +107,103 @@ class Hit(NamedTuple):
     match: re.Match[str]
 
 
-class Table(NamedTuple):
-    """Phrases, filed so that a sentence tries the few that it may match, where it may match them."""
+class _Head(NamedTuple):
+    """The phrases that begin with one word."""
 
-    phrases: tuple[Phrase, ...]
-    heads: Mapping[str, tuple[tuple[int, ...], Mapping[str, tuple[int, ...]]]]
-    """Beginning of a word -> the phrases that begin with it: those that need no other word, and
-    the others by a word that they need."""
-    loose: Mapping[str, tuple[int, ...]]
-    """A word that they need -> the phrases that may begin anywhere."""
-    always: tuple[int, ...]
-    """The phrases of which nothing can be told."""
+    alone: list[int]
+    """Those that need no other."""
+    beside: dict[str, list[int]]
+    """The others, by each of the words of which they need one."""
+
+
+class Table:
+    """Phrases, filed so that a sentence tries the few that it may match, where it may match them.
+
+    A class for once, with patterns that are compiled when a text first needs them: a few texts need
+    few of the many.
+    """
+
+    def __init__(self, phrases: Iterable[Phrase], macros: Mapping[str, str]) -> None:
+        self._phrases = tuple(phrases)
+        self._macros = macros
+        self._heads: dict[str, _Head] = {}
+        self._loose: dict[str, list[int]] = {}
+        """A word that they need -> the phrases that may begin anywhere."""
+        self._always: list[int] = []
+        """The phrases of which nothing can be told."""
+        self._needed: list[tuple[frozenset[str], ...]] = []
+        """What else each phrase needs: a text without one word of each cannot match."""
+        self._patterns: list[re.Pattern[str] | None] = [None] * len(self._phrases)
+        for number, phrase in enumerate(self._phrases):
+            self._file(number, phrase)
+
+    def _file(self, number: int, phrase: Phrase) -> None:
+        first, needed = triggers(expand(phrase.source, self._macros))
+        self._needed.append(needed[1:])
+        if first is not None:
+            for word in first:
+                head = self._heads.setdefault(word, _Head([], {}))
+                if not needed or word in needed[0]:
+                    head.alone.append(number)
+                else:
+                    for other in needed[0]:
+                        head.beside.setdefault(other, []).append(number)
+        elif needed:
+            for word in needed[0]:
+                self._loose.setdefault(word, []).append(number)
+        else:
+            self._always.append(number)
 
     def hits(self, text: str, lowered: str, words: list[tuple[int, str]]) -> list[Hit]:
         """All that stands in a text; ``words`` are its words' places and beginnings."""
         known = {word for _, word in words}
         found: list[Hit] = []
         ends: dict[int, int] = {}
+        # The inner loops run for every word of every text: no call that is not needed.
         for at, word in words:
-            head = self.heads.get(word)
+            head = self._heads.get(word)
             if head is None:
                 continue
             numbers, beside = head
-            for other in beside.keys() & known:
-                numbers += beside[other]
-            for number in numbers if len(numbers) < 2 else sorted(set(numbers)):
-                # As finditer does: a match begins where the one before has ended.
-                if at >= ends.get(number, 0):
-                    hit = self._at(number, at, text, lowered, known)
-                    if hit is not None:
-                        ends[number] = hit.end
-                        found.append(hit)
-        loose = list(self.always)
-        for word in self.loose.keys() & known:
-            loose += self.loose[word]
-        for number in sorted(set(loose)):
-            phrase = self.phrases[number]
-            if not any(known.isdisjoint(needed) for needed in phrase.needed):
-                seen = lowered if phrase.lowered else text
-                found += [Hit(phrase, *m.span(), m) for m in phrase.pattern().finditer(seen)]
+            both = beside.keys() & known if beside else ()
+            if both:
+                numbers = sorted({*numbers, *(n for other in both for n in beside[other])})
+            for number in numbers:
+                for needed in self._needed[number]:
+                    if known.isdisjoint(needed):
+                        break
+                else:
+                    # As finditer does: a match begins where the one before has ended.
+                    if ends and at < ends.get(number, 0):
+                        continue
+                    phrase = self._phrases[number]
+                    pattern = self._patterns[number] or self._compile(number)
+                    match = pattern.match(lowered if phrase.lowered else text, at)
+                    if match:
+                        end = match.end()
+                        ends[number] = end
+                        found.append(Hit(phrase, at, end, match))
+        return found + self._loose_hits(text, lowered, known)
+
+    def _loose_hits(self, text: str, lowered: str, known: set[str]) -> list[Hit]:
+        numbers = set(self._always)
+        for word in self._loose.keys() & known:
+            numbers.update(self._loose[word])
+        found = []
+        for number in sorted(numbers):
+            if not any(known.isdisjoint(needed) for needed in self._needed[number]):
+                phrase = self._phrases[number]
+                pattern = self._patterns[number] or self._compile(number)
+                for match in pattern.finditer(lowered if phrase.lowered else text):
+                    found.append(Hit(phrase, match.start(), match.end(), match))
         return found
 
-    def _at(self, number: int, at: int, text: str, lowered: str, known: set[str]) -> Hit | None:
-        phrase = self.phrases[number]
-        for needed in phrase.needed:
-            if known.isdisjoint(needed):
-                return None
-        match = phrase.pattern().match(lowered if phrase.lowered else text, at)
-        return Hit(phrase, *match.span(), match) if match else None
+    def _compile(self, number: int) -> re.Pattern[str]:
+        phrase = self._phrases[number]
+        expanded = expand(phrase.source, self._macros)
+        pattern = between_borders(expanded, lowered=phrase.lowered)
+        self._patterns[number] = pattern
+        return pattern
 
 
 class Rules(NamedTuple):
@@ -187,8 +231,8 @@ def rules() -> Rules:
     lexicon = read_lexicon("preferences", _Lexicon)
     person, talk = lexicon.background, lexicon.talk
     return Rules(
-        _table(_wishes(lexicon), lexicon.macros),
-        _table(_marks(lexicon), lexicon.macros),
+        Table(_wishes(lexicon), lexicon.macros),
+        Table(_marks(lexicon), lexicon.macros),
         {
             (dimension, value): entry.over
             for dimension, values in lexicon.closed.items()
@@ -201,40 +245,6 @@ def rules() -> Rules:
         any_of(person.exceptions, lexicon.macros),
         any_of(talk.phrases, lexicon.macros),
         any_of(talk.exceptions, lexicon.macros),
-    )
-
-
-def _table(phrases: Iterable[Phrase], macros: Mapping[str, str]) -> Table:
-    """File the phrases under their triggers."""
-    filed: list[Phrase] = []
-    heads: dict[str, tuple[list[int], dict[str, list[int]]]] = {}
-    loose: dict[str, list[int]] = {}
-    always: list[int] = []
-    for number, phrase in enumerate(phrases):
-        expanded = expand(phrase.source, macros)
-        first, needed = triggers(expanded)
-        filed.append(phrase._replace(source=expanded, needed=needed[1:]))
-        if first is not None:
-            for word in first:
-                alone, beside = heads.setdefault(word, ([], {}))
-                if not needed or word in needed[0]:
-                    alone.append(number)
-                else:
-                    for other in needed[0]:
-                        beside.setdefault(other, []).append(number)
-        elif needed:
-            for word in needed[0]:
-                loose.setdefault(word, []).append(number)
-        else:
-            always.append(number)
-    return Table(
-        tuple(filed),
-        {
-            word: (tuple(alone), {other: tuple(n) for other, n in beside.items()})
-            for word, (alone, beside) in heads.items()
-        },
-        {word: tuple(numbers) for word, numbers in loose.items()},
-        tuple(always),
     )
 
 
@@ -295,9 +305,3 @@ def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
     for role, sources in roles:
         for source in sources:
             yield Phrase(role, source)
-
-
-@cache
-def _compiled(expanded: str, lowered: bool) -> re.Pattern[str]:
-    """Compiled when a text first needs it: a few texts need few of the many phrases."""
-    return between_borders(expanded, lowered=lowered)

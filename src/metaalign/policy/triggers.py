@@ -22,11 +22,27 @@ _COMMON = frozenset(
 )
 """Beginnings that stand in most sentences; as triggers they would spare little."""
 
-WORD = re.compile(r"\w+")
+NUMBER = "0"
+"""The beginning of every word that begins with a digit."""
+QUOTE = '"'
+"""Counts as a word: what begins with a quotation begins with it."""
+_PIECE = re.compile(r"""\w+|"|(?<!\w)'""")
 _OPENING = re.compile(r"\?(?::|-i:|P<\w+>|<?[=!])")
 _CLASS = re.compile(r"\^?\]?(?:\\.|[^\]\\])*")
+_DIGITS = re.compile(r"\d(?:-\d)?")
 _PLAIN_CLASS = re.compile(r"[^\\^-]+|-[^\\^-]*|[^\\^-]+-")
 _REPEAT = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?")
+
+
+def beginnings(lowered: str) -> list[tuple[int, str]]:
+    """Where the words of a text stand, and what they begin with."""
+    found = []
+    for match in _PIECE.finditer(lowered):
+        word = match[0][:WIDTH]
+        if not word.isalpha():
+            word = QUOTE if word in "\"'" else NUMBER if word[0].isdigit() else word
+        found.append((match.start(), word))
+    return found
 
 
 class Triggers(NamedTuple):
@@ -132,6 +148,8 @@ class _Parser:
             return None
         if char == "s":
             return _SPACE
+        if char == "d":
+            return _Chars(frozenset(NUMBER))
         return _Chars(frozenset(char)) if not char.isalnum() else _Chars(None)
 
     def _group(self) -> _Node | None:
@@ -146,6 +164,8 @@ class _Parser:
         body = _CLASS.match(self.pattern, self.at)
         assert body is not None  # it may be empty, but it matches anywhere
         self.at = body.end() + 1
+        if _DIGITS.fullmatch(body[0]):
+            return _Chars(frozenset(NUMBER))
         listed = body[0].replace(r"\s", " ")
         return _Chars(frozenset(listed) if _PLAIN_CLASS.fullmatch(listed) else None)
 
@@ -180,16 +200,21 @@ def _needed(node: _Node, after: tuple[_Node, ...], at_border: bool) -> list[froz
             needed += _at(part, rest)
         if isinstance(part, _Alt | _Seq):
             needed += _needed(part, rest, at_border)
-        at_border = _is_border(part)
+        at_border = _ends_word(part, at_border)
     return needed
 
 
-def _is_border(part: _Node) -> bool:
-    if isinstance(part, _Repeated):
-        return part.least > 0 and _is_border(part.node)
-    if not isinstance(part, _Chars) or part.allowed is None:
-        return False
-    return not any(WORD.match(char) for char in part.allowed)
+def _ends_word(node: _Node, at_border: bool) -> bool:
+    """Whether a word may only begin behind ``node``, if one may only begin ``at_border`` before."""
+    if isinstance(node, _Chars):
+        return node.allowed is not None and not any(c.isalnum() or c == "_" for c in node.allowed)
+    if isinstance(node, _Repeated):
+        return _ends_word(node.node, at_border) and (at_border or node.least > 0)
+    if isinstance(node, _Alt):
+        return all(_ends_word(branch, at_border) for branch in node.nodes)
+    for part in node.nodes:
+        at_border = _ends_word(part, at_border)
+    return at_border
 
 
 def _at(part: _Node, rest: tuple[_Node, ...]) -> list[frozenset[str]]:
@@ -240,10 +265,12 @@ def _advance_chars(node: _Chars, heads: frozenset[str], closed: set[str]) -> fro
     for char in node.allowed:
         word = char.isalnum() or char == "_"
         for head in heads:
-            if not word:
-                if not head:
+            if not head and char.isdigit():
+                closed.add(NUMBER)
+            elif not word:
+                if not head and char not in "\"'":
                     raise _AnythingError
-                closed.add(head)
+                closed.add(head or QUOTE)
             elif len(head) + 1 == WIDTH:
                 closed.add(head + char)
             else:
