@@ -104,7 +104,7 @@ def look(text: str, rules: Rules) -> Sentence:
     lowered = lower(text)
     words = beginnings(lowered)
     hits: dict[Role, list[Hit]] = {}
-    for hit in rules.wishes.hits(text, lowered, words):
+    for hit in rules.asked.hits(text, lowered, words):
         hits.setdefault(hit.phrase.role, []).append(hit)
     if "closed" in hits or "open" in hits:
         # Most sentences ask for nothing, and then nobody needs to know how it is meant.
@@ -170,7 +170,7 @@ def _closed_finds(
     sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
 ) -> Iterator[Find]:
     hits = sentence.hits.get("closed", [])
-    if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence):
+    if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence, rules):
         hits = [hit for hit in hits if not hit.phrase.wished]
     if len(hits) > 1:
         # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
@@ -207,12 +207,15 @@ def quoted(text: str) -> list[tuple[int, int]]:
     return [match.span() for match in re.finditer(r'"[^"]*"', text)]
 
 
-def _is_wish(sentence: Sentence) -> bool:
+def _is_wish(sentence: Sentence, rules: Rules) -> bool:
     """Whether the sentence speaks to whoever answers, or is a scrap such as "prose, thanks"."""
-    if "wish" in sentence.hits:
-        return True
     words = _REACHED.findall(sentence.lowered)
-    return len(words) <= _SCRAP and _TELLING.isdisjoint(words)
+    if not rules.wish_words.isdisjoint(words):
+        return True
+    if len(words) <= _SCRAP and _TELLING.isdisjoint(words):
+        return True
+    lowered = sentence.lowered
+    return bool(rules.wishes.hits(sentence.text, lowered, beginnings(lowered)))
 
 
 def _merged(found: list[Find]) -> list[Find]:

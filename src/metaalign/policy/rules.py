@@ -49,6 +49,11 @@ class _Marks(Struct, frozen=True, forbid_unknown_fields=True):
     exceptions: tuple[str, ...] = ()
 
 
+class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
+    words: frozenset[str]
+    phrases: tuple[str, ...]
+
+
 class _Background(Struct, frozen=True, forbid_unknown_fields=True):
     tiers: tuple[str, ...]
     phrases: tuple[str, ...]
@@ -68,7 +73,7 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     macros: dict[str, str]
     negation: _Negation
     ambiguity: _Ambiguity
-    wishes: _Marks
+    wishes: _Wishes
     topics: _Marks
     talk: _Marks
     closed: dict[str, dict[str, _Closed]]
@@ -209,8 +214,12 @@ class Table:
 class Rules(NamedTuple):
     """The lexicon."""
 
-    wishes: Table
+    asked: Table
     """What may be asked for, and what is said of the person."""
+    wishes: Table
+    """Phrases that speak to whoever answers, or of the answers."""
+    wish_words: frozenset[str]
+    """Single words that do so: nearly every wish has one, and a set is quickly asked."""
     marks: Table
     """What a sentence holds that says how its wishes are meant."""
     over: Mapping[tuple[str, str], frozenset[str]]
@@ -231,7 +240,9 @@ def rules() -> Rules:
     lexicon = read_lexicon("preferences", _Lexicon)
     person, talk = lexicon.background, lexicon.talk
     return Rules(
-        Table(_wishes(lexicon), lexicon.macros),
+        Table(_asked(lexicon), lexicon.macros),
+        Table((Phrase("wish", source) for source in lexicon.wishes.phrases), lexicon.macros),
+        lexicon.wishes.words,
         Table(_marks(lexicon), lexicon.macros),
         {
             (dimension, value): entry.over
@@ -248,7 +259,7 @@ def rules() -> Rules:
     )
 
 
-def _wishes(lexicon: _Lexicon) -> Iterator[Phrase]:
+def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
     for dimension, values in lexicon.closed.items():
         for value, entry in values.items():
             common = Phrase(
@@ -292,7 +303,6 @@ def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
         ("doubled", negation.doubled),
         ("needless", negation.needless),
         ("not_negator", negation.exceptions),
-        ("wish", lexicon.wishes.phrases),
         ("topic", lexicon.topics.phrases),
         ("not_topic", lexicon.topics.exceptions),
         ("conditional", left_open.conditional.phrases),
