@@ -6,7 +6,7 @@ from random import Random
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.policy.asking import KINDS, MATRIX, in_matrix, user
+from tests.policy.makers import KINDS, MATRIX, in_matrix, user
 
 from metaalign.policy import PriorityMatrix, audit, explain, load_matrix, resolve
 from metaalign.schema import USER_INFO, Ambiguity, Kind, Preference, Resolution

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hypothesis import given, settings
-from tests.policy.asking import KINDS, RULES, preferences
+from tests.policy.makers import KINDS, RULES, preferences
 
 from metaalign.policy import explain, load_matrix, resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Ambiguity, Kind, Preference

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from tests.policy.asking import SHIPPED
+from tests.policy.makers import SHIPPED
 
 from metaalign.policy import PriorityMatrix, load_matrix
 from metaalign.schema import Behaviour, Kind, UserError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
-from tests.policy.asking import MATRIX, decision, in_matrix, system, user
+from tests.policy.makers import MATRIX, decision, in_matrix, system, user
 
 from metaalign.policy import PriorityMatrix, load_matrix, resolve, resolve_dialogue
 from metaalign.schema import (

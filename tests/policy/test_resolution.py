@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from tests.policy.asking import (
+from tests.policy.makers import (
     MATRIX,
     RULE_NAMES,
     decision,

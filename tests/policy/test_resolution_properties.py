@@ -6,7 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.policy.asking import KINDS, RULE_NAMES, SHIPPED, in_matrix, preferences, user
+from tests.policy.makers import KINDS, RULE_NAMES, SHIPPED, in_matrix, preferences, user
 
 from metaalign.policy import PriorityMatrix, load_matrix, resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Kind, Preference

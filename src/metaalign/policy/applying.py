@@ -66,7 +66,8 @@ def apply(dialogue: Dialogue, resolution: Resolution, mode: Mode) -> Applied:
     stays is told with its reason. To apply the resolution of the outcome changes nothing more.
     """
     _check_spans(dialogue, resolution)
-    notes = tuple(_marks(dialogue))
+    highest = resolution.tiers[0] if resolution.tiers else SYSTEM_INFO
+    notes = tuple(_marks(dialogue, highest))
     if mode == "audit":
         return Applied(mode, dialogue, notes=notes)
     texts = {said.tier: said.text for said in dialogue.meta_prompt.tiers}
@@ -74,7 +75,6 @@ def apply(dialogue: Dialogue, resolution: Resolution, mode: Mode) -> Applied:
     kept: tuple[Kept, ...] = ()
     if mode == "strict":
         texts[USER_INFO], removed, kept = _cleared(texts.get(USER_INFO, ""), resolution)
-    highest = resolution.tiers[0] if resolution.tiers else SYSTEM_INFO
     line = settled_line(resolution)
     texts = {highest: texts.pop(highest, ""), **texts} if highest not in texts else texts
     texts[highest] = _without_lines(texts[highest], highest)
@@ -119,10 +119,11 @@ def _check_spans(dialogue: Dialogue, resolution: Resolution) -> None:
                 )
 
 
-def _marks(dialogue: Dialogue) -> Iterator[str]:
-    """A note for every text that holds the mark and is not known to have it from here."""
+def _marks(dialogue: Dialogue, highest: str) -> Iterator[str]:
+    """A note for every text that holds the mark; in the highest tier a whole line may stand."""
     for said in dialogue.meta_prompt.tiers:
-        if _ANY_MARK.search(_without_lines(said.text, said.tier)):
+        own = said.tier == highest
+        if _ANY_MARK.search(_without_lines(said.text, said.tier) if own else said.text):
             yield f"{said.tier} holds the mark {MARK}, which only metaalign may write"
     for number, turn in enumerate(dialogue.turns):
         if _ANY_MARK.search(turn.text):

@@ -27,7 +27,7 @@ def without(text: str, spans: Sequence[Span]) -> Iterator[str]:
             spans, [*(start for start, _ in spans[1:]), len(text)], strict=True
         ):
             rest = _joined(rest, text[start:end], text[end:until], capital)
-        yield rest
+        yield rest.strip()
 
 
 def _joined(left: str, gone: str, right: str, capital: bool) -> str:
@@ -54,9 +54,9 @@ def _joined(left: str, gone: str, right: str, capital: bool) -> str:
     elif _BEGINS_JOINED.match(right):
         left_core = _unjoined(left_core)
     space = max(before, after, key=lambda gap: gap.count("\n"))
-    if not left_core or not right_core or right_core[0] in ",;:" + _ENDS:
+    if not left_core or right_core[:1] in {*",;:", *_ENDS}:
         space = ""
-    return left_core + (space or "") + right_core
+    return left_core + space + right_core
 
 
 def _unjoined(left: str) -> str:

@@ -44,7 +44,7 @@ def preferences(
     pairs = [(d, v) for d in ("priority", *MATRIX.dimensions) for v in values(d)]
     one = st.builds(
         lambda tier, pair, wording, span, turn: Preference(
-            tier, *pair, wording, True, span, turn if tier == talk else None
+            tier, pair[0], pair[1], wording, True, span, turn if tier == talk else None
         ),
         st.sampled_from(tiers),
         st.sampled_from(pairs),
