@@ -42,6 +42,8 @@ class Sentence(NamedTuple):
 
     text: str
     lowered: str
+    words: list[tuple[int, str]]
+    """Where its words stand, and what they begin with."""
     hits: dict[Role, list[Hit]]
 
     def spans(self, role: Role) -> list[tuple[int, int]]:
@@ -110,7 +112,7 @@ def look(text: str, rules: Rules) -> Sentence:
         # Most sentences ask for nothing, and then nobody needs to know how it is meant.
         for hit in rules.marks.hits(text, lowered, words):
             hits.setdefault(hit.phrase.role, []).append(hit)
-    return Sentence(text, lowered, hits)
+    return Sentence(text, lowered, words, hits)
 
 
 def finds(sentence: Sentence, rules: Rules) -> list[Find]:
@@ -214,8 +216,7 @@ def _is_wish(sentence: Sentence, rules: Rules) -> bool:
         return True
     if len(words) <= _SCRAP and _TELLING.isdisjoint(words):
         return True
-    lowered = sentence.lowered
-    return bool(rules.wishes.hits(sentence.text, lowered, beginnings(lowered)))
+    return bool(rules.wishes.hits(sentence.text, sentence.lowered, sentence.words))
 
 
 def _merged(found: list[Find]) -> list[Find]:

@@ -161,7 +161,9 @@ class Table:
 
     def hits(self, text: str, lowered: str, words: list[tuple[int, str]]) -> list[Hit]:
         """All that stands in a text; ``words`` are its words' places and beginnings."""
-        known = {word for _, word in words}
+        # Every word once, in the order of the text, so that the hits come in a set order.
+        order = list(dict.fromkeys([word for _, word in words]))
+        known = set(order)
         found: list[Hit] = []
         ends: dict[int, int] = {}
         # The inner loops run for every word of every text: no call that is not needed.
@@ -170,16 +172,18 @@ class Table:
             if head is None:
                 continue
             numbers, beside = head
-            both = beside.keys() & known if beside else ()
-            if both:
-                numbers = sorted({*numbers, *(n for other in both for n in beside[other])})
+            if beside:
+                for other in order:
+                    if other in beside:
+                        numbers = numbers + beside[other]
             for number in numbers:
                 for needed in self._needed[number]:
                     if known.isdisjoint(needed):
                         break
                 else:
-                    # As finditer does: a match begins where the one before has ended.
-                    if ends and at < ends.get(number, 0):
+                    # As finditer does: a match begins where the one before has ended. It also
+                    # keeps a phrase that two words bring up from matching twice.
+                    if number in ends and at < ends[number]:
                         continue
                     phrase = self._phrases[number]
                     pattern = self._patterns[number] or self._compile(number)
@@ -188,6 +192,8 @@ class Table:
                         end = match.end()
                         ends[number] = end
                         found.append(Hit(phrase, at, end, match))
+        if self._loose.keys().isdisjoint(known) and not self._always:
+            return found
         return found + self._loose_hits(text, lowered, known)
 
     def _loose_hits(self, text: str, lowered: str, known: set[str]) -> list[Hit]:
