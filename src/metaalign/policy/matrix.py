@@ -160,6 +160,11 @@ class PriorityMatrix:
         return {tier: rank for rank, tier in enumerate(self.tiers)}
 
     @cached_property
+    def places(self) -> dict[str, int]:
+        """dimension -> its place in the order of the decisions, the priority first."""
+        return {name: place for place, name in enumerate((PRIORITY, *self.dimensions))}
+
+    @cached_property
     def value_ranks(self) -> dict[str, dict[str, int] | None]:
         """dimension -> value -> its place in the declared list; None where any value is allowed."""
         ranks = {

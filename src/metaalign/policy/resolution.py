@@ -3,7 +3,7 @@
 Every rule below depends on the set of preferences only, never on the order in which they come.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from metaalign.policy.extraction import read as read_by_rules
@@ -43,6 +43,9 @@ _Entry = tuple[int, int, int | str, Preference]
 and sorted by, the preference)"""
 
 
+_NOBODY: Sequence[_Entry] = ()
+
+
 class Reader(Protocol):
     """Finds what the texts of a dialogue ask for."""
 
@@ -80,8 +83,10 @@ def resolve(
             continue
         lift = lifted.get(name)
         if dimension.conflict == "additive":
-            opposed = asked.get(dimension.opposes or "", [])
-            first = bool(opposed) and _comes_first(name, dimension.opposes or "", matrix)
+            opposed, first = _NOBODY, False
+            if dimension.opposes in asked:
+                opposed = asked[dimension.opposes]
+                first = matrix.places[name] < matrix.places[dimension.opposes]
             decisions += _additive(name, entries, opposed, first, lift)
         else:
             decisions.append(_one_holds(name, dimension, entries, lift))
@@ -179,7 +184,7 @@ def _order(entry: _Entry) -> tuple[object, ...]:
 
 def _left_open(ambiguous: Iterable[Ambiguity], matrix: PriorityMatrix) -> tuple[Ambiguity, ...]:
     """What stays open, in the order of the tiers and of the matrix's dimensions."""
-    places = {name: place for place, name in enumerate(matrix.value_ranks)}
+    places = matrix.places
     found = []
     for item in ambiguous:
         if item.tier not in matrix.tier_ranks:
@@ -239,7 +244,7 @@ def _held(
 
 
 def _additive(
-    name: str, entries: list[_Entry], opposed: list[_Entry], first: bool, lift: str | None
+    name: str, entries: list[_Entry], opposed: Sequence[_Entry], first: bool, lift: str | None
 ) -> list[Decision]:
     """Every value holds, unless the opposing dimension asks for the same word from higher up, or
     from the same tier in a later turn.
@@ -262,10 +267,6 @@ def _additive(
         same = [entry for entry in entries if entry[2] == key]
         decisions.append(_held(name, winner, same, losers, lift))
     return decisions
-
-
-def _comes_first(name: str, other: str, matrix: PriorityMatrix) -> bool:
-    return next(d for d in matrix.dimensions if d in (name, other)) == name
 
 
 def _priority(
@@ -305,17 +306,18 @@ def _priority_won(
     winner: _Entry, entries: list[_Entry], voices: frozenset[str], outcome: Outcome
 ) -> Decision:
     """``winner`` decided, over all others that have a say."""
-    heard = [entry for entry in entries if entry[3].value in voices]
-    losers = [entry for entry in heard if entry[2] != winner[2]]
-    own = next((entry for entry in losers if entry[0] == winner[0]), None)
+    same: list[Preference] = []
+    losers: list[Preference] = []
+    rule = outcome.rule
+    for entry in entries:
+        if entry[2] == winner[2]:
+            same.append(entry[3])
+        elif entry[3].value in voices:
+            losers.append(entry[3])
+            if entry[0] == winner[0] and rule is outcome.rule:
+                rule = f"{rule}/{_why(winner, entry)}"
     return Decision(
-        PRIORITY,
-        winner[3].value,
-        winner[3].tier,
-        f"{outcome.rule}/{_why(winner, own)}" if own else outcome.rule,
-        tuple(entry[3] for entry in losers),
-        True,
-        tuple(entry[3] for entry in heard if entry[2] == winner[2]),
+        PRIORITY, winner[3].value, winner[3].tier, rule, tuple(losers), True, tuple(same)
     )
 
 
