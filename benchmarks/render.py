@@ -62,7 +62,7 @@ def row(family: str, native: bool, talks: list[Dialogue], repeats: int) -> str:
         texts = [tokenizer.apply_chat_template(to_messages(d), tokenize=False) for d in talks]
     else:
         # What the tokenizer would be given if nobody cared for control tokens.
-        texts = [tokenizer.decode(e.ids) for e in encode_batch(talks, tokenizer)]
+        texts = [tokenizer.decode(list(e.ids)) for e in encode_batch(talks, tokenizer)]
     encode_batch(talks, tokenizer)  # the templates are rendered and the copy is made once
     bare, ours = [], []
     for _ in range(repeats):
