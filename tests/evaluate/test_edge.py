@@ -24,7 +24,7 @@ from metaalign.generate import Engine
 from metaalign.generate.engine import ContextOverflow
 from metaalign.policy import load_matrix, resolve
 from metaalign.sandbox.cases import Case, build_cases
-from metaalign.schema import Dialogue, Group, Progress, UserError, silent
+from metaalign.schema import Dialogue, Group, Progress, UserError, View, silent
 
 MATRIX = load_matrix()
 
@@ -265,6 +265,33 @@ def test_every_suite_goes_on_without_what_is_too_long(tmp_path: Path) -> None:
     empty = run(model, (), tmp_path / "empty", dataset)
     assert empty.models["m"] == {}
     assert (tmp_path / "empty" / "report.html").exists()
+
+
+def test_a_steered_twin_without_its_base_does_not_count(tmp_path: Path) -> None:
+    world = make_world()
+    dataset = make_dataset(tmp_path / "dataset", world)
+    shorter = Dialogue.ask("", "x").meta_prompt
+
+    def shorten(view: View, _seed: int) -> View:
+        return msgspec.structs.replace(view, meta_prompt=shorter)
+
+    class Twins(Narrow):
+        def reply(self, dialogue: Dialogue) -> str:
+            return "nonsense"
+
+    model = Twins([], (), world)
+    # A base says nothing shorter than "length long. ": its twin fits, the base itself does not.
+    model.limit = max(size(Dialogue(shorter, g.turns)) for g in world["test"])
+    report = evaluate(
+        {"m": "m"},
+        dataset,
+        tmp_path / "out",
+        verifier=verify,
+        irrelevant=shorten,
+        load=lambda _: model,
+    )
+    assert "follow" not in report.models["m"]
+    assert "over_steer" not in report.models["m"]
 
 
 def test_other_errors_are_not_taken_for_length(cases: list[Case], tmp_path: Path) -> None:

@@ -209,6 +209,22 @@ def test_what_is_open_may_be_done_or_left_but_nothing_else() -> None:
     assert all(found[d] for d in ("tone", "audience", "units", "follow_up", "opening", "sign_off"))
 
 
+def test_what_is_open_beside_a_clear_wish_is_no_leave_to_do_both() -> None:
+    checked = 0
+    for case in build_cases(MATRIX, per_kind=80, kinds=["hedged"]):
+        [unsure] = case.ambiguous
+        settled = [d for d in case.resolution.decisions if d.dimension == unsure.dimension]
+        if unsure.dimension != "sign_off" or not settled:
+            continue
+        [half] = [v for v in WORLD.seen.names if re.search(rf"\b{v}\b", unsure.wording)]
+        wish = f"Yours, {settled[0].value}"
+        assert case.expected.endswith(wish)
+        both = case.expected.replace(wish, f"Yours, {half} {wish}")
+        assert not verify_case(case, both).obeyed
+        checked += 1
+    assert checked
+
+
 def without_open(case: Case) -> Resolution:
     return msgspec.structs.replace(case.resolution, ambiguous=())
 
