@@ -1,6 +1,8 @@
 """``metaalign matrix``: shown, checked, compared."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from metaalign.cli import main
 from metaalign.policy import load_matrix
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "matrix.md"
 EXTENDS = 'extends = "default"\nname = "mine"\nversion = "2"\n'
 
 
@@ -85,3 +88,23 @@ def test_every_help_has_an_example(capsys: pytest.CaptureFixture[str], command: 
     code, out, _ = run(capsys, command, "--help")
     assert code == 0
     assert f"Example:\n    metaalign matrix {command} " in out
+
+
+def test_the_document_shows_what_the_commands_print(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for name, content in re.findall(r"<!-- file: (\S+) -->\n```toml\n(.*?)```", text, re.DOTALL):
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 4
+    for block in blocks:
+        printed = []
+        for line in block.splitlines():
+            if line.startswith("$ metaalign "):
+                printed.append(line)
+                main(shlex.split(line)[2:])
+                out, err = capsys.readouterr()
+                printed += [each.rstrip() for each in (out + err).splitlines()]
+        assert printed == block.splitlines()

@@ -95,7 +95,7 @@ def test_who_told_the_kind_and_what_was_left_open() -> None:
     left = Ambiguity(USER_INFO, "length", "maybe\n a bit shorter?", "hedged")
     resolution = resolve([], "harmful", load_matrix(), kind_by="a guard", ambiguous=[left])
     assert explain(resolution) == [
-        "The query is harmful: it is refused (cell harmful[-, -]; kind told by: a guard).",
+        "The query is harmful: it is refused (cell harmful[-, -]; kind told by a guard).",
         'Left open: the length that User Info asks for in "maybe a bit shorter?" (hedged), so '
         "nothing was decided from it.",
     ]

@@ -59,7 +59,7 @@ def _behaviour(resolution: Resolution) -> str:
     if note:
         by += f"; nothing is known of the {note}, which the cell's own behaviour needs"
     if resolution.kind_by != GIVEN:
-        by += f"; kind told by: {_one_line(resolution.kind_by)}"
+        by += f"; kind told by {_one_line(resolution.kind_by)}"
     return f"The query is {_KINDS[resolution.kind]}: {_DONE[resolution.behaviour]} ({by})."
 
 
