@@ -19,7 +19,7 @@ HEDGED = "hedged"
 ALTERNATIVES = "alternatives"
 """A choice is left open: "bullets or numbers"."""
 
-_PART_BORDER = re.compile(r"\s*;\s+|,?\s+but\s+|,\s+and\s+|\s+[–—]\s+")
+_PART_BORDER = re.compile(r"\s*;\s+|,?\s+(?:but|so|because|since)\s+|,\s+and\s+|\s+[–—]\s+")
 """Where what a mark says of one part of a sentence ends."""
 _CONDITION_END = re.compile(r"[,;:–—]|\s(?:then|please|but)\s|$")
 _OR = re.compile(r"[,/]?\s*\b(?:or|and/or|either)\b|\s?/\s?")

@@ -122,6 +122,8 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
         return []
     if "topic" in hits and "not_topic" not in hits:
         return []
+    if sentence.text.endswith("?") and "asked" not in hits and not _is_wish(sentence, rules):
+        return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
     found = _apart(list(_open_finds(sentence, masks, rules)))
     closed = list(_closed_finds(sentence, masks, rules))
@@ -139,11 +141,11 @@ def _open_finds(
     """The open values; where they stand is added to ``masks``."""
     for hit in sentence.hits.get("open", ()):
         begin, end = hit.match.span("value")
-        value = hit.match["value"].strip("\"'")
+        value = hit.match["value"].strip("\"'").strip("-–— ")
         if not value.strip():
             continue
         named = value != hit.match["value"] or _NAMED.search(sentence.lowered, 0, begin + 1)
-        if not named and lower(value.split()[0]) in hit.phrase.not_values:
+        if not named and _too_plain(value, hit.phrase.not_values):
             continue
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
@@ -154,8 +156,15 @@ def _open_finds(
             yield Find(dimension, value, hit.start, hit.end)
 
 
+def _too_plain(value: str, not_values: frozenset[str]) -> bool:
+    first, *more = value.split()
+    # "The Harbour Team" is a name.
+    return lower(first) in not_values and not (more and first[0].isupper())
+
+
 def _apart(found: list[Find]) -> list[Find]:
     """A word that begins or closes the answer is not asked for, or barred, in it as well."""
+    found = _longest(found)
     places = [(f.start, f.end, f.value) for f in found if f.dimension in _PLACED]
     return [
         find
@@ -168,6 +177,18 @@ def _apart(found: list[Find]) -> list[Find]:
     ]
 
 
+def _longest(found: list[Find]) -> list[Find]:
+    """Of names in one place the whole: "signed by Dr. Quill" is not signed by a "Dr"."""
+    kept: list[Find] = []
+    for find in sorted(found, key=lambda f: -len(f.value)):
+        if find.dimension not in _PLACED or not any(
+            find.dimension == k.dimension and find.start < k.end and k.start < find.end
+            for k in kept
+        ):
+            kept.append(find)
+    return kept
+
+
 def _closed_finds(
     sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
 ) -> Iterator[Find]:
@@ -176,7 +197,16 @@ def _closed_finds(
         hits = [hit for hit in hits if not hit.phrase.wished]
     if len(hits) > 1:
         # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
-        hits = sorted(hits, key=lambda h: (h.start - h.end, not h.phrase.settled, h.start))
+        # Before that come values that say more than others beside them.
+        hits = sorted(
+            hits,
+            key=lambda h: (
+                (h.phrase.dimension, h.phrase.value) not in rules.over,
+                h.start - h.end,
+                not h.phrase.settled,
+                h.start,
+            ),
+        )
     inside = quoted(sentence.text) if '"' in sentence.text else []
     doubled = sentence.spans("doubled")
     taken: list[Hit] = []
