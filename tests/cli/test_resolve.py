@@ -59,6 +59,10 @@ def test_further_tiers_stand_in_the_order_of_the_matrix(capsys: pytest.CaptureFi
     dialogue = Dialogue(said, (Turn("user", "Hi"),))
     assert found == resolve_dialogue(dialogue, load_matrix("organisation"))
     assert found.wanted("tone") == ("playful",)
+    words = ["Hi", "--matrix", "organisation", *tiers, "--apply", "annotate", "--json"]
+    applied = json.loads(read(capsys, *words))["applied"]["dialogue"]["meta_prompt"]["tiers"]
+    names = [entry["tier"] for entry in applied]
+    assert names == ["system_info", "organisation_info", "team_info"]
 
 
 def test_a_model_is_asked_for_preferences_and_kind(

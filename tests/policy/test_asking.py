@@ -157,8 +157,12 @@ def test_what_nobody_said_is_left_out_and_told() -> None:
         ("s.ort", None),
     ],
 )
-def test_where_words_stand(words: str, span: tuple[int, int] | None) -> None:
+def test_where_words_stand_in_this_text(words: str, span: tuple[int, int] | None) -> None:
     assert find_words(words, TEXT) == span
+
+
+def test_words_as_they_are_come_before_words_that_are_alike() -> None:
+    assert find_words("Short", "short? Short!") == (7, 12)
 
 
 @given(st.text(max_size=30), st.data())
