@@ -196,6 +196,8 @@ def _closed_finds(
     if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence, rules):
         hits = [hit for hit in hits if not hit.phrase.wished]
     if len(hits) > 1:
+        closer = {hit.phrase.dimension for hit in hits if not hit.phrase.fallback}
+        hits = [h for h in hits if not h.phrase.fallback or h.phrase.dimension not in closer]
         # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
         # Before that come values that say more than others beside them.
         hits = sorted(

@@ -23,6 +23,7 @@ class _Closed(Struct, frozen=True, forbid_unknown_fields=True):
     phrases: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
     settled: tuple[str, ...] = ()
+    fallback: tuple[str, ...] = ()
     opposite: str | None = None
     wished: bool = False
     negated_inside: bool = False
@@ -97,6 +98,8 @@ class Phrase(NamedTuple):
     """No negation is looked for."""
     wished: bool = False
     """It counts only where the sentence speaks to whoever answers."""
+    fallback: bool = False
+    """It counts only where nothing else of its dimension is found."""
     negated_inside: bool = False
     """It may hold a negation of its own; only one around it counts."""
     not_values: frozenset[str] = frozenset()
@@ -281,6 +284,7 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 (common, entry.phrases),
                 (common._replace(wished=True), entry.words),
                 (common._replace(settled=True), entry.settled),
+                (common._replace(wished=True, fallback=True), entry.fallback),
             ):
                 for source in sources:
                     yield kind._replace(source=source)
