@@ -32,6 +32,8 @@ COMMANDS = [
     "resolve",
     "matrix",
     "matrix cases",
+    "matrix check",
+    "matrix diff",
     "matrix show",
     "chat",
     "serve",
@@ -138,11 +140,11 @@ def test_matrix_show_shows_every_kind_and_marks_the_conflicts(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shown = read(capsys, ["matrix", "show"])
-    kinds = ("benign", "sounds_harmful", "harmful", "severe", "contested")
+    kinds = ("benign", "sounds_harmful", "harmful", "severe", "contested", "unknown")
     assert [line for line in shown.splitlines() if line.strip() in kinds]
-    # Two true conflicts, each both ways round.
+    # Safety against helpfulness in two kinds, consensus against background: each both ways round.
     body = shown.partition("\n")[2]
-    assert body.count("*") == 4
+    assert body.count("*") == 6
 
 
 def test_data_build_keeps_what_is_there_and_made_from_the_same(
