@@ -122,7 +122,7 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
         return []
     if "topic" in hits and "not_topic" not in hits:
         return []
-    if sentence.text.endswith("?") and "asked" not in hits and not _is_wish(sentence, rules):
+    if sentence.text.endswith("?") and not _of_answers(sentence):
         return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
     found = _apart(list(_open_finds(sentence, masks, rules)))
@@ -239,6 +239,17 @@ def _closed_finds(
 def quoted(text: str) -> list[tuple[int, int]]:
     """Where ``text`` quotes something."""
     return [match.span() for match in re.finditer(r'"[^"]*"', text)]
+
+
+def _of_answers(question: Sentence) -> bool:
+    """Whether a question asks for something, or may speak of how to answer."""
+    if "asked" in question.hits or "question" in question.hits:
+        return True
+    return _is_scrap(_REACHED.findall(question.lowered))
+
+
+def _is_scrap(words: list[str]) -> bool:
+    return len(words) <= _SCRAP and _TELLING.isdisjoint(words)
 
 
 def _is_wish(sentence: Sentence, rules: Rules) -> bool:

@@ -13,7 +13,7 @@ from metaalign.policy.triggers import triggers
 Role = Literal[
     "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
     "person",
-    "wish", "topic", "not_topic",
+    "wish", "topic", "not_topic", "question",
     "conditional", "not_conditional", "hedged", "not_hedged", "asked", "alternatives",
 ]  # fmt: skip
 """What a phrase is for; see the comments in the lexicon."""
@@ -76,6 +76,7 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     ambiguity: _Ambiguity
     wishes: _Wishes
     topics: _Marks
+    questions: _Marks
     talk: _Marks
     closed: dict[str, dict[str, _Closed]]
     open: dict[str, _Open]
@@ -314,6 +315,7 @@ def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
         ("needless", negation.needless),
         ("not_negator", negation.exceptions),
         ("topic", lexicon.topics.phrases),
+        ("question", lexicon.questions.phrases),
         ("not_topic", lexicon.topics.exceptions),
         ("conditional", left_open.conditional.phrases),
         ("not_conditional", left_open.conditional.exceptions),
