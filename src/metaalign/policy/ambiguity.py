@@ -25,9 +25,8 @@ _CONDITION_END = re.compile(r"[,;:–—]|\s(?:then|please|but)\s|$")
 _OR = re.compile(r"[,/]?\s*\b(?:or|and/or|either)\b|\s?/\s?")
 _OR_WORD = re.compile(r""",?\s+or\s+(?:(?:with|as|by|the|word|name)\s+)*(?:["'A-Z])""")
 """A second value of an open dimension: "sign as Tom or Tina"."""
-_CLOSED = frozenset(
-    {"length", "format", "tone", "audience", "units", "follow_up", "profanity", "priority"}
-)
+_CHOSEN = frozenset({"opening", "sign_off", "include"})
+"""Where an "or" leaves a choice; who avoids one or the other avoids both."""
 _ADDITIVE = frozenset({"include", "avoid", "background"})
 """Dimensions of which a sentence may ask for more than one value."""
 
@@ -133,7 +132,7 @@ def _torn(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]
     by_dimension: dict[str, list[Find]] = {}
     sure, left = [], []
     for find in found:
-        if find.dimension not in _CLOSED and _OR_WORD.match(sentence.text, find.end):
+        if find.dimension in _CHOSEN and _OR_WORD.match(sentence.text, find.end):
             left.append(Open(find, ALTERNATIVES))
         else:
             by_dimension.setdefault(find.dimension, []).append(find)

@@ -25,6 +25,12 @@ _NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$")
 """What is called a word is meant as one, however plain."""
 _PLACED = frozenset({"opening", "sign_off"})
 """Dimensions that say where in the answer their value stands."""
+_SEVERAL = frozenset({"include", "avoid"})
+"""Dimensions of which one wish may name several values."""
+_MORE = re.compile(
+    r"""\s*(?:,|,?\s+(?:and|or|nor|&))\s+(?:(?:the|words?|phrase|term|not|never)\s+)*"""
+    r"""(?P<value>"[^"]+"|(?<!\w)'[^']+'(?!\w))"""
+)
 _SCRAP = 6
 """Words that a wish without a verb has at most."""
 _TELLING = frozenset(
@@ -32,6 +38,10 @@ _TELLING = frozenset(
     " were has have had do does did said says went got came this that these those there".split()
 )
 """Words by which somebody tells something."""
+_ASKING = frozenset(
+    "can could will would do does did is are was were has have should shall may might".split()
+)
+"""Words with which a question about anything begins."""
 _REACHED = re.compile(r"[\w'-]+")
 _BETWEEN = re.compile(r"(?:\s+(?!(?:and|but)\s)[\w'-]+)*(?:\s+and)?\s*")
 """What a negation reaches over: in "never stiff and formal" over the "and", but no further."""
@@ -154,6 +164,19 @@ def _open_finds(
             dimension = None if needless else hit.phrase.opposite
         if dimension is not None:
             yield Find(dimension, value, hit.start, hit.end)
+            if dimension in _SEVERAL:
+                yield from _others(sentence, hit, dimension, masks)
+
+
+def _others(
+    sentence: Sentence, hit: Hit, dimension: str, masks: list[tuple[int, int]]
+) -> Iterator[Find]:
+    """The further words of a list: avoid "cheap", "free" and "deal"."""
+    end = hit.match.end("value")
+    while more := _MORE.match(sentence.text, end):
+        masks.append(more.span("value"))
+        end = more.end()
+        yield Find(dimension, more["value"].strip("\"'"), hit.start, end)
 
 
 def _too_plain(value: str, not_values: frozenset[str]) -> bool:
@@ -245,7 +268,8 @@ def _of_answers(question: Sentence) -> bool:
     """Whether a question asks for something, or may speak of how to answer."""
     if "asked" in question.hits or "question" in question.hits:
         return True
-    return _is_scrap(_REACHED.findall(question.lowered))
+    words = _REACHED.findall(question.lowered)
+    return _is_scrap(words) and words[0] not in _ASKING
 
 
 def _is_scrap(words: list[str]) -> bool:
@@ -301,7 +325,8 @@ def _needless(sentence: Sentence, start: int) -> bool:
 
 
 def _negator_in(sentence: Sentence, start: int, end: int) -> bool:
-    return any(start <= begin and stop <= end for begin, stop in sentence.spans("negator"))
+    # Or reaches into it, as "prefer miles to" does into "to kilometres".
+    return any(start < stop <= end for _, stop in sentence.spans("negator"))
 
 
 def clause(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
