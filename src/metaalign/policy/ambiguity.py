@@ -53,12 +53,15 @@ def settle(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open
     return sure, _once(left)
 
 
-def _parts(sentence: Sentence) -> list[tuple[int, int]]:
-    """The parts of the sentence over which a mark can reach."""
+def _parts_with(sentence: Sentence, marks: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The parts of the sentence in which one of ``marks`` begins: so far does it reach."""
     borders = list(_PART_BORDER.finditer(sentence.lowered))
     starts = [0, *(b.end() for b in borders)]
     ends = [*(b.start() for b in borders), len(sentence.text)]
-    return list(zip(starts, ends, strict=True))
+    parts = zip(starts, ends, strict=True)
+    return [
+        (start, stop) for start, stop in parts if any(start <= begin < stop for begin, _ in marks)
+    ]
 
 
 def _without(
@@ -80,7 +83,7 @@ def _marks(sentence: Sentence, role: Role, unless: Role) -> list[tuple[int, int]
 
 
 def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:
-    """What stands in a condition is no wish; what stands beside it in its part is a wish with one."""
+    """What stands in a condition is no wish; what stands beside it is a wish with a condition."""
     marks = _marks(sentence, "conditional", "not_conditional")
     if not marks:
         return found, []
@@ -88,11 +91,7 @@ def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], lis
     for begin, end in marks:
         closing = _CONDITION_END.search(sentence.lowered, end)
         conditions.append((begin, closing.start() if closing else len(sentence.text)))
-    touched = [
-        (start, stop)
-        for start, stop in _parts(sentence)
-        if any(start <= begin < stop for begin, _ in conditions)
-    ]
+    touched = _parts_with(sentence, marks)
     sure, left, inside = [], [], []
     for find in found:
         if any(begin <= find.start < end for begin, end in conditions):
@@ -113,11 +112,7 @@ def _hedged(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Ope
     marks = _marks(sentence, "hedged", "not_hedged")
     if not marks:
         return found, []
-    touched = [
-        (start, stop)
-        for start, stop in _parts(sentence)
-        if any(start <= begin < stop for begin, _ in marks)
-    ]
+    touched = _parts_with(sentence, marks)
     sure, left = [], []
     for find in found:
         if any(start <= find.start < stop for start, stop in touched):

@@ -86,9 +86,7 @@ def _read(text: str, tier: str, turn: int | None) -> Reading:
     return Reading(tuple(asked), tuple(left))
 
 
-def _span(
-    sentence: Sentence, offset: int, start: int, end: int, alone: bool
-) -> tuple[int, int]:
+def _span(sentence: Sentence, offset: int, start: int, end: int, alone: bool) -> tuple[int, int]:
     begin, stop = (0, len(sentence.text)) if alone else clause(sentence, start, end)
     return offset + begin, offset + stop
 

@@ -33,15 +33,6 @@ _MORE = re.compile(
 )
 _SCRAP = 6
 """Words that a wish without a verb has at most."""
-_TELLING = frozenset(
-    "i we he she they it its it's he's she's they're i'm we're i've my our his her their is are was"
-    " were has have had do does did said says went got came this that these those there".split()
-)
-"""Words by which somebody tells something."""
-_ASKING = frozenset(
-    "can could will would do does did is are was were has have should shall may might".split()
-)
-"""Words with which a question about anything begins."""
 _REACHED = re.compile(r"[\w'-]+")
 _BETWEEN = re.compile(r"(?:\s+(?!(?:and|but)\s)[\w'-]+)*(?:\s+and)?\s*")
 """What a negation reaches over: in "never stiff and formal" over the "and", but no further."""
@@ -132,7 +123,7 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
         return []
     if "topic" in hits and "not_topic" not in hits:
         return []
-    if sentence.text.endswith("?") and not _of_answers(sentence):
+    if sentence.text.endswith("?") and not _of_answers(sentence, rules):
         return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
     found = _apart(list(_open_finds(sentence, masks, rules)))
@@ -145,9 +136,7 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
     return _merged(found) if len(found) > 1 else found
 
 
-def _open_finds(
-    sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
-) -> Iterator[Find]:
+def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) -> Iterator[Find]:
     """The open values; where they stand is added to ``masks``."""
     for hit in sentence.hits.get("open", ()):
         begin, end = hit.match.span("value")
@@ -160,8 +149,7 @@ def _open_finds(
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
         if _negated(sentence, hit.start, hit.end, rules):
-            needless = _needless(sentence, hit.start)
-            dimension = None if needless else hit.phrase.opposite
+            dimension = None if _needless(sentence, hit.start) else hit.phrase.opposite
         if dimension is not None:
             yield Find(dimension, value, hit.start, hit.end)
             if dimension in _SEVERAL:
@@ -212,40 +200,20 @@ def _longest(found: list[Find]) -> list[Find]:
     return kept
 
 
-def _closed_finds(
-    sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
-) -> Iterator[Find]:
-    hits = sentence.hits.get("closed", [])
-    if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence, rules):
-        hits = [hit for hit in hits if not hit.phrase.wished]
-    if len(hits) > 1:
-        closer = {hit.phrase.dimension for hit in hits if not hit.phrase.fallback}
-        hits = [h for h in hits if not h.phrase.fallback or h.phrase.dimension not in closer]
-        # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
-        # Before that come values that say more than others beside them.
-        hits = sorted(
-            hits,
-            key=lambda h: (
-                (h.phrase.dimension, h.phrase.value) not in rules.over,
-                h.start - h.end,
-                not h.phrase.settled,
-                h.start,
-            ),
-        )
-    inside = quoted(sentence.text) if '"' in sentence.text else []
+def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) -> Iterator[Find]:
     doubled = sentence.spans("doubled")
+    inside = quoted(sentence.text) if '"' in sentence.text else []
     taken: list[Hit] = []
-    for hit in hits:
+    for hit in _ranked(sentence, rules):
         phrase, start, end = hit.phrase, hit.start, hit.end
-        if any(start < stop and begin < end for begin, stop in masks):
-            continue
-        if any(begin <= start and end <= stop for begin, stop in inside):
-            continue
-        if phrase.settled and any(start <= begin and stop <= end for begin, stop in doubled):
-            continue
-        if any(
-            phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
-            for t in taken
+        if (
+            any(start < stop and begin < end for begin, stop in masks)
+            or any(begin <= start and end <= stop for begin, stop in inside)
+            or (phrase.settled and any(start <= b and e <= end for b, e in doubled))
+            or any(
+                phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
+                for t in taken
+            )
         ):
             continue
         taken.append(hit)
@@ -259,29 +227,47 @@ def _closed_finds(
             yield Find(phrase.dimension, value, start, end)
 
 
+def _ranked(sentence: Sentence, rules: Rules) -> list[Hit]:
+    """The phrases of closed values, those first that know best what their words mean."""
+    hits = sentence.hits.get("closed", [])
+    if any(hit.phrase.wished for hit in hits) and not _is_wish(sentence, rules):
+        hits = [hit for hit in hits if not hit.phrase.wished]
+    if len(hits) < 2:
+        return hits
+    closer = {hit.phrase.dimension for hit in hits if not hit.phrase.fallback}
+    hits = [h for h in hits if not h.phrase.fallback or h.phrase.dimension not in closer]
+
+    def rank(hit: Hit) -> tuple[bool, int, bool, int]:
+        # Of phrases that overlap, the longest knows best: "no lists" is about prose, not bullets.
+        # Before that come the values that say more than others beside them.
+        weak = (hit.phrase.dimension, hit.phrase.value) not in rules.over
+        return weak, hit.start - hit.end, not hit.phrase.settled, hit.start
+
+    return sorted(hits, key=rank)
+
+
 def quoted(text: str) -> list[tuple[int, int]]:
     """Where ``text`` quotes something."""
     return [match.span() for match in re.finditer(r'"[^"]*"', text)]
 
 
-def _of_answers(question: Sentence) -> bool:
+def _of_answers(question: Sentence, rules: Rules) -> bool:
     """Whether a question asks for something, or may speak of how to answer."""
     if "asked" in question.hits or "question" in question.hits:
         return True
     words = _REACHED.findall(question.lowered)
-    return _is_scrap(words) and words[0] not in _ASKING
+    return _is_scrap(words, rules) and words[0] not in rules.asking
 
 
-def _is_scrap(words: list[str]) -> bool:
-    return len(words) <= _SCRAP and _TELLING.isdisjoint(words)
+def _is_scrap(words: list[str], rules: Rules) -> bool:
+    """Whether so few words tell nothing: then they are a wish that has no verb."""
+    return len(words) <= _SCRAP and rules.telling.isdisjoint(words)
 
 
 def _is_wish(sentence: Sentence, rules: Rules) -> bool:
     """Whether the sentence speaks to whoever answers, or is a scrap such as "prose, thanks"."""
     words = _REACHED.findall(sentence.lowered)
-    if not rules.wish_words.isdisjoint(words):
-        return True
-    if len(words) <= _SCRAP and _TELLING.isdisjoint(words):
+    if not rules.wish_words.isdisjoint(words) or _is_scrap(words, rules):
         return True
     return bool(rules.wishes.hits(sentence.text, sentence.lowered, sentence.words))
 
@@ -313,7 +299,8 @@ def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
             if near and _BETWEEN.fullmatch(between):
                 return True
     return any(
-        0 < begin - end and len(sentence.lowered[end:begin].split()) <= 2
+        begin > end
+        and len(sentence.lowered[end:begin].split()) <= 2
         and sentence.lowered[end:begin].replace(" ", "a").isalnum()
         for begin, _ in sentence.spans("negated_after")
     )

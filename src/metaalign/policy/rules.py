@@ -50,8 +50,14 @@ class _Marks(Struct, frozen=True, forbid_unknown_fields=True):
     exceptions: tuple[str, ...] = ()
 
 
+class _Questions(Struct, frozen=True, forbid_unknown_fields=True):
+    openers: frozenset[str]
+    phrases: tuple[str, ...]
+
+
 class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
     words: frozenset[str]
+    telling: frozenset[str]
     phrases: tuple[str, ...]
 
 
@@ -76,7 +82,7 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     ambiguity: _Ambiguity
     wishes: _Wishes
     topics: _Marks
-    questions: _Marks
+    questions: _Questions
     talk: _Marks
     closed: dict[str, dict[str, _Closed]]
     open: dict[str, _Open]
@@ -230,6 +236,10 @@ class Rules(NamedTuple):
     """Phrases that speak to whoever answers, or of the answers."""
     wish_words: frozenset[str]
     """Single words that do so: nearly every wish has one, and a set is quickly asked."""
+    telling: frozenset[str]
+    """Words by which somebody tells something."""
+    asking: frozenset[str]
+    """Words with which a question about anything begins."""
     marks: Table
     """What a sentence holds that says how its wishes are meant."""
     over: Mapping[tuple[str, str], frozenset[str]]
@@ -253,6 +263,8 @@ def rules() -> Rules:
         Table(_asked(lexicon), lexicon.macros),
         Table((Phrase("wish", source) for source in lexicon.wishes.phrases), lexicon.macros),
         lexicon.wishes.words,
+        lexicon.wishes.telling,
+        lexicon.questions.openers,
         Table(_marks(lexicon), lexicon.macros),
         {
             (dimension, value): entry.over

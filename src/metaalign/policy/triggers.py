@@ -15,11 +15,13 @@ WIDTH = 5
 """Characters of a word that count: enough to tell words apart, few enough for "answer(s|ing)"."""
 _MOST = 400
 """Beginnings after which a place in a phrase says too little to be worth them."""
-_COMMON = frozenset(
-    "a all an and answe any are as at be by can do don for from get give have i if in is it just keep"
-    " like make me more must my need no not of on one only or pleas shoul so t that the them they"
-    " things this to us use want we what when with word words you your".split()
-)
+_COMMON = frozenset((
+    "a", "all", "an", "and", "answe", "any", "are", "as", "at", "be", "by", "can", "do", "don",
+    "for", "from", "get", "give", "have", "i", "if", "in", "is", "it", "just", "keep", "like",
+    "make", "me", "more", "must", "my", "need", "no", "not", "of", "on", "one", "only", "or",
+    "pleas", "shoul", "so", "t", "that", "the", "them", "they", "things", "this", "to", "us",
+    "use", "want", "we", "what", "when", "with", "word", "words", "you", "your",
+))  # fmt: skip
 """Beginnings that stand in most sentences; as triggers they would spare little."""
 
 NUMBER = "0"
