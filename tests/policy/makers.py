@@ -1,5 +1,6 @@
 """Preferences for the tests of who wins: by hand, and any set of them."""
 
+from pathlib import Path
 from typing import get_args
 
 from hypothesis import strategies as st
@@ -60,3 +61,15 @@ def in_matrix() -> st.SearchStrategy[tuple[PriorityMatrix, list[Preference]]]:
     return st.sampled_from(SHIPPED).flatmap(
         lambda matrix: preferences(matrix.tiers, matrix.talk).map(lambda asked: (matrix, asked))
     )
+
+
+def neither_side(folder: Path) -> PriorityMatrix:
+    """The default, but a contested query is refused if consensus stands against background."""
+    stated = ("-", *MATRIX.priorities)
+    cells = {**MATRIX.tables["contested"], ("consensus", "background"): "refuse"}
+    rows = [["higher / lower", *stated]]
+    rows += [[higher, *(cells[higher, lower] for lower in stated)] for higher in stated]
+    path = folder / "neither.toml"
+    head = 'extends = "default"\nname = "mine"\nversion = "1"\n[kinds.contested]\ntable = '
+    path.write_text(head + str(rows), encoding="utf-8")
+    return load_matrix(path)

@@ -1,11 +1,12 @@
 """A resolution applied to its dialogue: nothing forged, and the same decided again."""
 
+from pathlib import Path
 from typing import get_args
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.policy.makers import KINDS, MATRIX, SHIPPED, values
+from tests.policy.makers import KINDS, MATRIX, SHIPPED, neither_side, values
 from tests.policy.sentences import SENTENCES
 
 from metaalign.policy import (
@@ -176,6 +177,28 @@ def test_what_stays_is_told_with_its_reason(system: str, user: str, turn: str, r
     assert reason in kept.reason
 
 
+def test_what_was_overridden_from_below_stays(tmp_path: Path) -> None:
+    """In a house in which the person stands above the team, and the team tightens."""
+    path = tmp_path / "mine.toml"
+    tiers = 'tiers = ["system_info", "user_info", "team_info"]'
+    path.write_text(f'extends = "default"\nname = "mine"\nversion = "1"\n{tiers}\n')
+    said = (TierText(USER_INFO, "Swearing is fine."), TierText("team_info", "Don't swear."))
+    dialogue = Dialogue(MetaPrompt(said), (Turn("user", "x"),))
+    found = apply(dialogue, resolve_dialogue(dialogue, load_matrix(path)), "strict")
+    assert found.dialogue.meta_prompt.tiers[1:] == said
+    assert [k.reason for k in found.kept] == ["the tier that won is not above it"]
+
+
+def test_what_a_cell_allows_for_stays(tmp_path: Path) -> None:
+    user = "My personal background comes first."
+    dialogue = Dialogue.ask("x", "What most people think comes first.", user)
+    resolution = resolve_dialogue(dialogue, neither_side(tmp_path), "contested")
+    assert resolution.cell == "contested[consensus, background]"
+    found = apply(dialogue, resolution, "strict")
+    assert found.dialogue.meta_prompt.user_info == user
+    assert [k.reason for k in found.kept] == ["the cell that decided allows for it"]
+
+
 def _made(preferences: list[Preference], user: str) -> Applied:
     dialogue = Dialogue.ask("x", "Short!", user)
     return apply(dialogue, resolve(preferences, "benign", MATRIX), "strict")
@@ -213,14 +236,22 @@ def test_words_without_which_the_rest_would_be_read_differently_stay() -> None:
     assert "read in another way" in found.kept[0].reason
 
 
+def test_words_that_can_go_once_others_have_gone_do() -> None:
+    """While "be formal" stands behind it, "give long answers" keeps the doubt away from it."""
+    user = "maybe a bit shorter, and give long answers and be formal."
+    found = applied("strict", "Be terse. Crack a joke now and then.", user)
+    assert found.dialogue.meta_prompt.user_info == "maybe a bit shorter."
+    assert found.kept == ()
+
+
 def test_words_that_overlap_go_together() -> None:
     asked = [
         Preference(SYSTEM_INFO, "length", "short"),
         Preference(SYSTEM_INFO, "tone", "formal"),
-        Preference(USER_INFO, "length", "long", "xx, yyyy", span=(6, 14)),
+        Preference(USER_INFO, "length", "long", "xx, yyyy zz", span=(6, 17)),
         Preference(USER_INFO, "tone", "friendly", "yyyy", span=(10, 14)),
     ]
-    found = _made(asked, "Hello xx, yyyy")
+    found = _made(asked, "Hello xx, yyyy zz")
     assert found.dialogue.meta_prompt.user_info == "Hello"
     assert len(found.removed) == 2
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hypothesis import given, settings
-from tests.policy.makers import KINDS, RULES, preferences
+from tests.policy.makers import KINDS, RULES, neither_side, preferences
 
 from metaalign.policy import explain, load_matrix, resolve
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Ambiguity, Kind, Preference
@@ -102,22 +102,11 @@ def test_who_told_the_kind_and_what_was_left_open() -> None:
 
 
 def test_a_cell_that_does_what_neither_side_would_get_is_told_so(tmp_path: Path) -> None:
-    """Both views are wanted in full; the cell gives neither."""
-    default = load_matrix()
-    stated = ("-", *default.priorities)
-    rows = [["higher / lower", *stated]] + [
-        [higher, *(default.tables["contested"][higher, lower] for lower in stated)]
-        for higher in stated
-    ]
-    rows[4][5] = "refuse"
-    path = tmp_path / "mine.toml"
-    head = 'extends = "default"\nname = "mine"\nversion = "1"\n[kinds.contested]\ntable = '
-    path.write_text(head + str(rows), encoding="utf-8")
     asked = [
         Preference(SYSTEM_INFO, "priority", "consensus"),
         Preference(USER_INFO, "priority", "background"),
     ]
-    assert explain(resolve(asked, "contested", load_matrix(path)))[1:] == [
+    assert explain(resolve(asked, "contested", neither_side(tmp_path)))[1:] == [
         "System Info puts consensus first; the cell also allows for background from User Info "
         "(contested[consensus, background]/both-sides)."
     ]

@@ -149,16 +149,32 @@ def _cleared(
                 kept.append(Kept(preference, reason or "nobody says where its words stand"))
             else:
                 words.append((preference.span, preference))
-    rest, gone, removed = text, list[Span](), list[Preference]()
-    for span, preferences in _apart(words):
-        reason = _holds_there(span, resolution)
-        found = None if reason else _taken_out(text, [*gone, span])
-        if found is None:
-            reason = reason or "without its words the rest would be read in another way"
-            kept += [Kept(preference, reason) for preference in preferences]
+    groups = _apart(words)
+    needed = {span: _holds_there(span, resolution) for span, _ in groups}
+    rest, gone = _without_most(text, [span for span, why in needed.items() if why is None])
+    removed: list[Preference] = []
+    for span, preferences in groups:
+        if span in gone:
+            removed += preferences
         else:
-            rest, gone, removed = found, [*gone, span], removed + preferences
+            why = needed[span] or "without its words the rest would be read in another way"
+            kept += [Kept(preference, why) for preference in preferences]
     return rest, tuple(removed), tuple(kept)
+
+
+def _without_most(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
+    """``text`` without as many of ``spans`` as can go, and which these are.
+
+    One that has to stay at first may go once another has gone.
+    """
+    rest, gone, before = text, list[Span](), -1
+    while before < len(gone):
+        before = len(gone)
+        for span in spans:
+            found = None if span in gone else _taken_out(text, sorted([*gone, span]))
+            if found is not None:
+                rest, gone = found, sorted([*gone, span])
+    return rest, gone
 
 
 def _must_stay(preference: Preference, decision: Decision, resolution: Resolution) -> str | None:
