@@ -8,11 +8,21 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.policy.sentences import SENTENCES
+from tests.policy.sentences import AMBIGUOUS, SENTENCES, TALK
 
 from metaalign.policy import extract, load_matrix, resolve
+from metaalign.policy.extraction import read, read_text
 from metaalign.sandbox.world import load_world
-from metaalign.schema import SYSTEM_INFO, USER_INFO, MetaPrompt, Preference
+from metaalign.schema import (
+    SYSTEM_INFO,
+    USER_INFO,
+    Ambiguity,
+    Dialogue,
+    MetaPrompt,
+    Preference,
+    Reading,
+    Turn,
+)
 
 SLOTS = {"opening": "opening", "sign_off": "name", "include": "word", "avoid": "word"}
 
@@ -24,6 +34,101 @@ def asked(text: str, tier: str = USER_INFO) -> set[tuple[str, str]]:
 @pytest.mark.parametrize(("text", "wanted"), SENTENCES)
 def test_a_sentence_asks_for(text: str, wanted: set[tuple[str, str]]) -> None:
     assert asked(text) == wanted
+
+
+def left_open(text: str, tier: str = USER_INFO) -> set[tuple[str, str]]:
+    return {(a.dimension, a.reason) for a in read_text(text, tier).ambiguous}
+
+
+@pytest.mark.parametrize(("text", "wanted"), AMBIGUOUS)
+def test_what_is_not_meant_for_sure_is_told_and_not_guessed(
+    text: str, wanted: set[tuple[str, str]]
+) -> None:
+    assert left_open(text) == wanted
+    assert asked(text) == set()
+
+
+@pytest.mark.parametrize(("text", "wanted"), SENTENCES)
+def test_what_is_meant_for_sure_leaves_nothing_open(
+    text: str, wanted: set[tuple[str, str]]
+) -> None:
+    assert left_open(text) == set()
+
+
+def test_two_sentences_that_contradict_each_other_are_two_wishes() -> None:
+    text = "Be brief. Explain everything in depth."
+    assert read_text(text, USER_INFO).ambiguous == ()
+    assert asked(text) == {("length", "short"), ("length", "long")}
+
+
+def test_a_condition_reaches_over_its_part_of_the_sentence() -> None:
+    text = "Be friendly, but if it is about medicine, be formal."
+    found = read_text(text, USER_INFO)
+    assert [(p.dimension, p.value) for p in found.preferences] == [("tone", "friendly")]
+    assert found.ambiguous == (Ambiguity(USER_INFO, "tone", text, "conditional", (0, len(text))),)
+
+
+def test_what_stands_in_a_condition_is_no_wish() -> None:
+    assert left_open("If I ask for details, use bullet points.") == {("format", "conditional")}
+
+
+def test_reading_tells_where_the_words_stand() -> None:
+    text = "I keep bees. Maybe a list? Be brief."
+    found = read_text(text, USER_INFO)
+    assert [(a.wording, a.span) for a in found.ambiguous] == [("Maybe a list?", (13, 26))]
+    assert [(p.wording, p.span) for p in found.preferences] == [
+        ("I keep bees.", (0, 12)),
+        ("Be brief.", (27, 36)),
+    ]
+
+
+def talk(*texts: str) -> Dialogue:
+    turns = [Turn("assistant" if i % 2 else "user", text) for i, text in enumerate(texts)]
+    return Dialogue(MetaPrompt.of("Be formal."), tuple(turns))
+
+
+@pytest.mark.parametrize(("text", "wanted"), TALK)
+def test_the_talk_is_read_where_it_speaks_of_the_answers(
+    text: str, wanted: set[tuple[str, str]]
+) -> None:
+    found = [p for p in read(talk(text)).preferences if p.turn is not None]
+    assert {(p.dimension, p.value) for p in found} == wanted
+
+
+def test_a_wish_of_the_talk_has_a_tier_a_turn_and_a_span() -> None:
+    text = "What is moss? From now on, be brief."
+    found = read(talk("Hi.", "Hello.", text), talk_tier="talk")
+    assert found.preferences == (
+        Preference(SYSTEM_INFO, "tone", "formal", "Be formal.", True, (0, 10)),
+        Preference("talk", "length", "short", "From now on, be brief.", True, (14, 36), 2),
+    )
+
+
+def test_what_the_talk_leaves_open_has_its_turn() -> None:
+    (found,) = read(talk("From now on, maybe shorter answers?")).ambiguous
+    assert (found.dimension, found.reason, found.turn) == ("length", "hedged", 0)
+
+
+def test_what_the_assistant_says_is_not_read() -> None:
+    assert read(talk("Hi.", "From now on, I will be brief.")).preferences[1:] == ()
+
+
+def test_nobody_has_a_background_in_the_talk() -> None:
+    assert read(talk("I am a nurse. Answer me briefly from now on.")).preferences[1:] == (
+        Preference(
+            USER_INFO, "length", "short", "Answer me briefly from now on.", True, (14, 44), 0
+        ),
+    )
+
+
+def test_without_a_tier_the_talk_is_not_read() -> None:
+    said = talk("From now on, be brief. Maybe in bullets from now on?")
+    assert read(said, talk_tier=None) == read_text("Be formal.", SYSTEM_INFO)
+    assert read(said, talk_tier=None).preferences == extract(said.meta_prompt)
+
+
+def test_an_empty_text_says_nothing() -> None:
+    assert read_text("", USER_INFO) == Reading()
 
 
 def _sandbox_sentences() -> list[tuple[str, tuple[str, str]]]:
@@ -133,7 +238,7 @@ def test_asking_twice_in_one_sentence_is_asking_once() -> None:
     assert [(p.dimension, p.value) for p in found] == [("length", "short")]
 
 
-FRAGMENTS = [text for text, _ in SENTENCES] + [
+FRAGMENTS = [text for text, _ in SENTENCES + AMBIGUOUS] + [
     '"',
     "'",
     "\n",

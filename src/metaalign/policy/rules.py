@@ -139,8 +139,8 @@ class Table:
     """
 
     def __init__(self, phrases: Iterable[Phrase], macros: Mapping[str, str]) -> None:
-        self._phrases = tuple(phrases)
-        self._macros = macros
+        self.phrases = tuple(phrases)
+        self.macros = macros
         self._heads: dict[str, _Head] = {}
         self._loose: dict[str, list[int]] = {}
         """A word that they need -> the phrases that may begin anywhere."""
@@ -148,12 +148,12 @@ class Table:
         """The phrases of which nothing can be told."""
         self._needed: list[tuple[frozenset[str], ...]] = []
         """What else each phrase needs: a text without one word of each cannot match."""
-        self._patterns: list[re.Pattern[str] | None] = [None] * len(self._phrases)
-        for number, phrase in enumerate(self._phrases):
+        self._patterns: list[re.Pattern[str] | None] = [None] * len(self.phrases)
+        for number, phrase in enumerate(self.phrases):
             self._file(number, phrase)
 
     def _file(self, number: int, phrase: Phrase) -> None:
-        first, needed = triggers(expand(phrase.source, self._macros))
+        first, needed = triggers(expand(phrase.source, self.macros))
         self._needed.append(needed[1:])
         if first is not None:
             for word in first:
@@ -195,7 +195,7 @@ class Table:
                     # keeps a phrase that two words bring up from matching twice.
                     if number in ends and at < ends[number]:
                         continue
-                    phrase = self._phrases[number]
+                    phrase = self.phrases[number]
                     pattern = self._patterns[number] or self._compile(number)
                     match = pattern.match(lowered if phrase.lowered else text, at)
                     if match:
@@ -213,15 +213,15 @@ class Table:
         found = []
         for number in sorted(numbers):
             if not any(known.isdisjoint(needed) for needed in self._needed[number]):
-                phrase = self._phrases[number]
+                phrase = self.phrases[number]
                 pattern = self._patterns[number] or self._compile(number)
                 for match in pattern.finditer(lowered if phrase.lowered else text):
                     found.append(Hit(phrase, match.start(), match.end(), match))
         return found
 
     def _compile(self, number: int) -> re.Pattern[str]:
-        phrase = self._phrases[number]
-        expanded = expand(phrase.source, self._macros)
+        phrase = self.phrases[number]
+        expanded = expand(phrase.source, self.macros)
         pattern = between_borders(expanded, lowered=phrase.lowered)
         self._patterns[number] = pattern
         return pattern
