@@ -58,10 +58,14 @@ def _parts_with(sentence: Sentence, marks: list[tuple[int, int]]) -> list[tuple[
     borders = list(_PART_BORDER.finditer(sentence.lowered))
     starts = [0, *(b.end() for b in borders)]
     ends = [*(b.start() for b in borders), len(sentence.text)]
-    parts = zip(starts, ends, strict=True)
-    return [
-        (start, stop) for start, stop in parts if any(start <= begin < stop for begin, _ in marks)
-    ]
+    touched = []
+    for start, stop in zip(starts, ends, strict=True):
+        inside = [begin for begin, _ in marks if start <= begin < stop]
+        if inside:
+            # "Be brief: I leave when the bell rings" only gives a reason behind the colon.
+            colon = sentence.lowered.rfind(": ", start, min(inside))
+            touched.append((max(start, colon), stop))
+    return touched
 
 
 def _without(
@@ -94,7 +98,7 @@ def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], lis
     touched = _parts_with(sentence, marks)
     sure, left, inside = [], [], []
     for find in found:
-        if any(begin <= find.start < end for begin, end in conditions):
+        if any(find.start < end and begin < find.end for begin, end in conditions):
             inside.append(find)
         elif any(start <= find.start < stop for start, stop in touched):
             left.append(Open(find, CONDITIONAL))
