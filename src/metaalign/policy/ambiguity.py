@@ -80,10 +80,7 @@ def _without(
 
 def _marks(sentence: Sentence, role: Role, unless: Role) -> list[tuple[int, int]]:
     """Where the sentence, but for what it quotes, holds marks of ``role``."""
-    exceptions = sentence.spans(unless)
-    if '"' in sentence.text:
-        exceptions = exceptions + quoted(sentence.text)
-    return _without(sentence.spans(role), exceptions)
+    return _without(sentence.spans(role), sentence.spans(unless) + quoted(sentence.text))
 
 
 def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:

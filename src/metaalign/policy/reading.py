@@ -12,7 +12,9 @@ from metaalign.policy.lexicon import lower
 from metaalign.policy.rules import Hit, Role, Rules
 from metaalign.policy.triggers import beginnings
 
-_STOP = re.compile(r'[.!?"\n]')
+_STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")
+_SINGLE_QUOTED = re.compile(r"'[^'\n]{1,100}(?:(?<=\w)'(?=\w)[^'\n]{1,100})*'(?!\w)")
+_QUOTED = re.compile(r"""\"[^\"]*\"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w)""")
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
 _CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
 _PERSON_BORDER = re.compile(
@@ -29,7 +31,7 @@ _SEVERAL = frozenset({"include", "avoid"})
 """Dimensions of which one wish may name several values."""
 _MORE = re.compile(
     r"""\s*(?:,|,?\s+(?:and|or|nor|&))\s+(?:(?:the|words?|phrase|term|not|never)\s+)*"""
-    r"""(?P<value>"[^"]+"|(?<!\w)'[^']+'(?!\w))"""
+    r"""(?P<value>"[^"]+"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w))"""
 )
 _SCRAP = 6
 """Words that a wish without a verb has at most."""
@@ -87,6 +89,9 @@ def _ends(text: str) -> Iterator[int]:
             quoted = text.find('"', at + 1, at + _LONGEST)
             if quoted > 0 and "\n" not in text[at:quoted]:
                 closing = quoted + 1
+        elif stop[0] == "'":
+            single = _SINGLE_QUOTED.match(text, at)
+            closing = single.end() if single else closing
         elif stop[0] == "\n":
             yield at
         elif text[at + 1 : at + 2] not in ".!?" and not _goes_on(text, at):
@@ -192,8 +197,11 @@ def _longest(found: list[Find]) -> list[Find]:
     """Of names in one place the whole: "signed by Dr. Quill" is not signed by a "Dr"."""
     kept: list[Find] = []
     for find in sorted(found, key=lambda f: -len(f.value)):
-        if find.dimension not in _PLACED or not any(
-            find.dimension == k.dimension and find.start < k.end and k.start < find.end
+        if not any(
+            find.dimension == k.dimension
+            and find.start < k.end
+            and k.start < find.end
+            and (find.dimension in _PLACED or k.value.startswith(f"{find.value} "))
             for k in kept
         ):
             kept.append(find)
@@ -202,7 +210,7 @@ def _longest(found: list[Find]) -> list[Find]:
 
 def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) -> Iterator[Find]:
     doubled = sentence.spans("doubled")
-    inside = quoted(sentence.text) if '"' in sentence.text else []
+    inside = quoted(sentence.text)
     taken: list[Hit] = []
     for hit in _ranked(sentence, rules):
         phrase, start, end = hit.phrase, hit.start, hit.end
@@ -248,7 +256,9 @@ def _ranked(sentence: Sentence, rules: Rules) -> list[Hit]:
 
 def quoted(text: str) -> list[tuple[int, int]]:
     """Where ``text`` quotes something."""
-    return [match.span() for match in re.finditer(r'"[^"]*"', text)]
+    if '"' not in text and "'" not in text:
+        return []
+    return [match.span() for match in _QUOTED.finditer(text)]
 
 
 def _of_answers(question: Sentence, rules: Rules) -> bool:
