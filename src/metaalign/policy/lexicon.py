@@ -28,9 +28,9 @@ def expand(phrase: str, macros: Mapping[str, str]) -> str:
     a leading ``^`` and a closing ``$`` the border of a clause. A line break and the white space
     around it only fold a long phrase. ``KeyError`` for an unknown macro.
     """
-    phrase = _unfold(phrase)
+    phrase = unfold(phrase)
     while True:
-        expanded = re.sub(r"\{([a-z_]+)\}", lambda m: _unfold(macros[m[1]]), phrase)
+        expanded = re.sub(r"\{([a-z_]+)\}", lambda m: unfold(macros[m[1]]), phrase)
         if expanded == phrase:
             break
         phrase = expanded
@@ -41,13 +41,16 @@ def expand(phrase: str, macros: Mapping[str, str]) -> str:
     return phrase.replace(" ", r"\s+")
 
 
-def _unfold(phrase: str) -> str:
+def unfold(phrase: str) -> str:
+    """A phrase in one line: the line breaks of the file are no part of it."""
     return "".join(line.strip() for line in phrase.split("\n")) if "\n" in phrase else phrase
 
 
-def any_of(phrases: Iterable[str], macros: Mapping[str, str]) -> re.Pattern[str]:
+def any_of(
+    phrases: Iterable[str], macros: Mapping[str, str], *, lowered: bool = False
+) -> re.Pattern[str]:
     """One pattern that finds any of ``phrases`` (at least one) between borders of words."""
-    return between_borders("|".join(expand(phrase, macros) for phrase in phrases))
+    return between_borders("|".join(expand(p, macros) for p in phrases), lowered=lowered)
 
 
 def between_borders(expanded: str, *, lowered: bool = False) -> re.Pattern[str]:

@@ -5,7 +5,7 @@ either into its opposite or into nothing.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
@@ -301,29 +301,34 @@ def _merged(found: list[Find]) -> list[Find]:
 
 def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
     """Whether a negation stands shortly before or right behind [start, end)."""
-    not_negators = sentence.spans("not_negator")
-    for begin, stop in sentence.spans("negator"):
-        if stop <= start and not any(begin < b and a < stop for a, b in not_negators):
-            between = sentence.lowered[stop:start]
-            near = len(_REACHED.findall(between)) <= rules.reach
-            if near and _BETWEEN.fullmatch(between):
-                return True
-    return any(
-        begin > end
-        and len(sentence.lowered[end:begin].split()) <= 2
-        and sentence.lowered[end:begin].replace(" ", "a").isalnum()
-        for begin, _ in sentence.spans("negated_after")
-    )
+    hits = sentence.hits
+    for negator in hits.get("negator", ()):
+        if negator.end > start or _overlaps(negator, hits.get("not_negator", ())):
+            continue
+        between = sentence.lowered[negator.end : start]
+        near = len(_REACHED.findall(between)) <= rules.reach
+        if near and _BETWEEN.fullmatch(between):
+            return True
+    for after in hits.get("negated_after", ()):
+        between = sentence.lowered[end : after.start]
+        # At most two words, and nothing else, stand between: "jokes in here are not welcome".
+        if after.start > end and len(between.split()) <= 2 and between.replace(" ", "a").isalnum():
+            return True
+    return False
+
+
+def _overlaps(hit: Hit, others: Iterable[Hit]) -> bool:
+    return any(hit.start < other.end and other.start < hit.end for other in others)
 
 
 def _needless(sentence: Sentence, start: int) -> bool:
     """Whether the negation before ``start`` only says that it need not be."""
-    return any(begin <= start for begin, _ in sentence.spans("needless"))
+    return any(hit.start <= start for hit in sentence.hits.get("needless", ()))
 
 
 def _negator_in(sentence: Sentence, start: int, end: int) -> bool:
     # Or reaches into it, as "prefer miles to" does into "to kilometres".
-    return any(start < stop <= end for _, stop in sentence.spans("negator"))
+    return any(start < hit.end <= end for hit in sentence.hits.get("negator", ()))
 
 
 def clause(sentence: Sentence, start: int, end: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, between_borders, expand, read_lexicon
+from metaalign.policy.lexicon import any_of, between_borders, expand, read_lexicon, unfold
 from metaalign.policy.triggers import triggers
 
 Role = Literal[
@@ -122,12 +122,20 @@ class Hit(NamedTuple):
     match: re.Match[str]
 
 
+_CLAUSE_START = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
+"""Behind this a clause begins; see ``lexicon.expand``."""
+
+
+_Entry = tuple[int, tuple[frozenset[str], ...]]
+"""The number of a phrase, and what else it needs: one word of each of these."""
+
+
 class _Head(NamedTuple):
     """The phrases that begin with one word."""
 
-    alone: list[int]
+    alone: list[_Entry]
     """Those that need no other."""
-    beside: dict[str, list[int]]
+    beside: dict[str, list[_Entry]]
     """The others, by each of the words of which they need one."""
 
 
@@ -139,7 +147,7 @@ class Table:
     """
 
     def __init__(self, phrases: Iterable[Phrase], macros: Mapping[str, str]) -> None:
-        self.phrases = tuple(phrases)
+        self.phrases = tuple(p._replace(source=unfold(p.source)) for p in phrases)
         self.macros = macros
         self._heads: dict[str, _Head] = {}
         self._loose: dict[str, list[int]] = {}
@@ -154,15 +162,16 @@ class Table:
 
     def _file(self, number: int, phrase: Phrase) -> None:
         first, needed = triggers(expand(phrase.source, self.macros))
-        self._needed.append(needed[1:])
+        rest = needed[1:]
+        self._needed.append(rest)
         if first is not None:
             for word in first:
                 head = self._heads.setdefault(word, _Head([], {}))
                 if not needed or word in needed[0]:
-                    head.alone.append(number)
+                    head.alone.append((number, rest))
                 else:
                     for other in needed[0]:
-                        head.beside.setdefault(other, []).append(number)
+                        head.beside.setdefault(other, []).append((number, rest))
         elif needed:
             for word in needed[0]:
                 self._loose.setdefault(word, []).append(number)
@@ -174,33 +183,33 @@ class Table:
         # Every word once, in the order of the text, so that the hits come in a set order.
         order = list(dict.fromkeys([word for _, word in words]))
         known = set(order)
+        heads, phrases, patterns = self._heads, self.phrases, self._patterns
+        unknown = known.isdisjoint
         found: list[Hit] = []
         ends: dict[int, int] = {}
-        # The inner loops run for every word of every text: no call that is not needed.
+        # The inner loops run for every word of every text: no look-up that is not needed.
         for at, word in words:
-            head = self._heads.get(word)
-            if head is None:
+            if word not in heads:
                 continue
-            numbers, beside = head
+            entries, beside = heads[word]
             if beside:
                 for other in order:
                     if other in beside:
-                        numbers = numbers + beside[other]
-            for number in numbers:
-                for needed in self._needed[number]:
-                    if known.isdisjoint(needed):
+                        entries = entries + beside[other]
+            for number, needed in entries:
+                for one_of in needed:
+                    if unknown(one_of):
                         break
                 else:
                     # As finditer does: a match begins where the one before has ended. It also
                     # keeps a phrase that two words bring up from matching twice.
                     if number in ends and at < ends[number]:
                         continue
-                    phrase = self.phrases[number]
-                    pattern = self._patterns[number] or self._compile(number)
+                    phrase = phrases[number]
+                    pattern = patterns[number] or self._compile(number)
                     match = pattern.match(lowered if phrase.lowered else text, at)
                     if match:
-                        end = match.end()
-                        ends[number] = end
+                        end = ends[number] = match.end()
                         found.append(Hit(phrase, at, end, match))
         if self._loose.keys().isdisjoint(known) and not self._always:
             return found
@@ -210,13 +219,19 @@ class Table:
         numbers = set(self._always)
         for word in self._loose.keys() & known:
             numbers.update(self._loose[word])
-        found = []
+        found: list[Hit] = []
         for number in sorted(numbers):
-            if not any(known.isdisjoint(needed) for needed in self._needed[number]):
-                phrase = self.phrases[number]
-                pattern = self._patterns[number] or self._compile(number)
-                for match in pattern.finditer(lowered if phrase.lowered else text):
-                    found.append(Hit(phrase, match.start(), match.end(), match))
+            if any(known.isdisjoint(needed) for needed in self._needed[number]):
+                continue
+            phrase = self.phrases[number]
+            pattern = self._patterns[number] or self._compile(number)
+            seen = lowered if phrase.lowered else text
+            if phrase.source.startswith("^"):
+                places = [0, *(border.end() for border in _CLAUSE_START.finditer(lowered))]
+                matches = [m for m in (pattern.match(seen, at) for at in places) if m]
+            else:
+                matches = list(pattern.finditer(seen))
+            found += [Hit(phrase, match.start(), match.end(), match) for match in matches]
         return found
 
     def _compile(self, number: int) -> re.Pattern[str]:
@@ -274,10 +289,10 @@ def rules() -> Rules:
         },
         lexicon.negation.reach,
         person.tiers,
-        any_of(person.phrases, lexicon.macros),
-        any_of(person.exceptions, lexicon.macros),
-        any_of(talk.phrases, lexicon.macros),
-        any_of(talk.exceptions, lexicon.macros),
+        any_of(person.phrases, lexicon.macros, lowered=True),
+        any_of(person.exceptions, lexicon.macros, lowered=True),
+        any_of(talk.phrases, lexicon.macros, lowered=True),
+        any_of(talk.exceptions, lexicon.macros, lowered=True),
     )
 
 

@@ -28,7 +28,9 @@ NUMBER = "0"
 """The beginning of every word that begins with a digit."""
 QUOTE = '"'
 """Counts as a word: what begins with a quotation begins with it."""
-_PIECE = re.compile(r"""\w+|"|(?<!\w)'""")
+_SIGNS = {'"': QUOTE, "'": QUOTE, ">": ">"}
+"""Signs with which a match may begin, and that count as words: "my view > yours"."""
+_PIECE = re.compile(r"""\w+|[">]|(?<!\w)'""")
 _OPENING = re.compile(r"\?(?::|-i:|P<\w+>|<?[=!])")
 _CLASS = re.compile(r"\^?\]?(?:\\.|[^\]\\])*")
 _DIGITS = re.compile(r"\d(?:-\d)?")
@@ -42,7 +44,7 @@ def beginnings(lowered: str) -> list[tuple[int, str]]:
     for match in _PIECE.finditer(lowered):
         word = match[0][:WIDTH]
         if not word.isalpha():
-            word = QUOTE if word in "\"'" else NUMBER if word[0].isdigit() else word
+            word = _SIGNS.get(word) or (NUMBER if word[0].isdigit() else word)
         found.append((match.start(), word))
     return found
 
@@ -234,7 +236,7 @@ def _at(part: _Node, rest: tuple[_Node, ...]) -> list[frozenset[str]]:
 
 
 def _cost(found: Iterable[str]) -> int:
-    return sum(20 if beginning in _COMMON else 1 for beginning in found)
+    return sum(100 if beginning in _COMMON else 1 for beginning in found)
 
 
 def _advance(node: _Node, heads: frozenset[str], closed: set[str]) -> frozenset[str]:
@@ -270,9 +272,9 @@ def _advance_chars(node: _Chars, heads: frozenset[str], closed: set[str]) -> fro
             if not head and char.isdigit():
                 closed.add(NUMBER)
             elif not word:
-                if not head and char not in "\"'":
+                if not head and char not in _SIGNS:
                     raise _AnythingError
-                closed.add(head or QUOTE)
+                closed.add(head or _SIGNS[char])
             elif len(head) + 1 == WIDTH:
                 closed.add(head + char)
             else:
