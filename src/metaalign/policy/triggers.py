@@ -15,14 +15,18 @@ WIDTH = 5
 """Characters of a word that count: enough to tell words apart, few enough for "answer(s|ing)"."""
 _MOST = 400
 """Beginnings after which a place in a phrase says too little to be worth them."""
-_COMMON = frozenset((
-    "a", "all", "an", "and", "answe", "any", "are", "as", "at", "be", "by", "can", "do", "don",
-    "for", "from", "get", "give", "have", "i", "if", "in", "is", "it", "just", "keep", "like",
-    "make", "me", "more", "must", "my", "need", "no", "not", "of", "on", "one", "only", "or",
-    "pleas", "shoul", "so", "t", "that", "the", "them", "they", "things", "this", "to", "us",
-    "use", "want", "we", "what", "when", "with", "word", "words", "you", "your",
+_EVERYWHERE = frozenset((
+    "a", "and", "at", "be", "for", "i", "in", "is", "it", "me", "my", "no", "not", "of", "so", "t",
+    "that", "the", "to", "with", "you", "your",
 ))  # fmt: skip
-"""Beginnings that stand in most sentences; as triggers they would spare little."""
+"""Words that stand in most sentences; as triggers they would spare nothing."""
+_OFTEN = frozenset((
+    "all", "an", "answe", "any", "every", "are", "as", "by", "can", "do", "don", "from", "get", "give",
+    "have", "if", "just", "keep", "like", "make", "more", "must", "need", "on", "one", "only", "or",
+    "pleas", "shoul", "them", "they", "thing", "this", "us", "use", "want", "we", "what", "when",
+    "word", "words",
+))  # fmt: skip
+"""Words that stand in many."""
 
 NUMBER = "0"
 """The beginning of every word that begins with a digit."""
@@ -236,7 +240,9 @@ def _at(part: _Node, rest: tuple[_Node, ...]) -> list[frozenset[str]]:
 
 
 def _cost(found: Iterable[str]) -> int:
-    return sum(100 if beginning in _COMMON else 1 for beginning in found)
+    return sum(
+        100 if beginning in _EVERYWHERE else 20 if beginning in _OFTEN else 1 for beginning in found
+    )
 
 
 def _advance(node: _Node, heads: frozenset[str], closed: set[str]) -> frozenset[str]:
