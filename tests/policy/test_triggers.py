@@ -9,8 +9,9 @@ from metaalign.policy.rules import rules
 from metaalign.policy.triggers import NUMBER, QUOTE, beginnings, triggers
 
 
-def first(phrase: str) -> frozenset[str] | None:
-    return triggers(expand(phrase, {})).first
+def first(phrase: str) -> set[str] | None:
+    found = triggers(expand(phrase, {})).first
+    return None if found is None else set(found)
 
 
 def needed(phrase: str) -> set[frozenset[str]]:

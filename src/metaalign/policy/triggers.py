@@ -21,10 +21,10 @@ _EVERYWHERE = frozenset((
 ))  # fmt: skip
 """Words that stand in most sentences; as triggers they would spare nothing."""
 _OFTEN = frozenset((
-    "all", "an", "answe", "any", "every", "are", "as", "by", "can", "do", "don", "from", "get", "give",
-    "have", "if", "just", "keep", "like", "make", "more", "must", "need", "on", "one", "only", "or",
-    "pleas", "shoul", "them", "they", "thing", "this", "us", "use", "want", "we", "what", "when",
-    "word", "words",
+    "all", "an", "answe", "any", "every", "are", "as", "by", "can", "do", "don", "from", "get",
+    "give", "have", "if", "just", "keep", "like", "make", "more", "must", "need", "on", "one",
+    "only", "or", "pleas", "shoul", "them", "they", "thing", "this", "us", "use", "want", "we",
+    "what", "when", "word", "words",
 ))  # fmt: skip
 """Words that stand in many."""
 
