@@ -18,7 +18,7 @@ def held_out() -> Mapping[str, Score]:
 
 
 MISSED = {"follow_up"}
-"""Read worse than the goal; docs/extraction.md says by how much. What reaches it leaves this set."""
+"""Read worse than the goal: docs/extraction.md says by how much."""
 
 
 @pytest.mark.xfail(reason="the goal is missed: see docs/extraction.md", strict=True)
