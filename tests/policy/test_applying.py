@@ -28,6 +28,7 @@ from metaalign.schema import (
     Kind,
     MetaPrompt,
     Preference,
+    Reading,
     Resolution,
     TierText,
     Turn,
@@ -349,3 +350,20 @@ def test_the_values_that_strict_meets_are_those_of_the_matrix() -> None:
     found = {(p.dimension, p.value) for c in CLAUSES for p in read_text(c, USER_INFO).preferences}
     for dimension in ("length", "tone", "format", "units", "profanity"):
         assert len(found & {(dimension, v) for v in values(dimension)}) >= 2
+
+
+def test_a_thousand_overridden_wishes_are_read_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever repeats a wish a thousand times must not keep the server busy."""
+    dialogue = Dialogue.ask("How do I boil an egg?", "Give long answers.", "Be brief. " * 1000)
+    resolution = resolve_dialogue(dialogue, load_matrix())
+    reads: list[str] = []
+
+    def counted(text: str, tier: str) -> Reading:
+        reads.append(tier)
+        return read_text(text, tier)
+
+    monkeypatch.setattr("metaalign.policy.applying.read_text", counted)
+    done = apply(dialogue, resolution, "strict")
+    assert done.dialogue.meta_prompt.user_info == ""
+    assert len(done.removed) == 1000
+    assert len(reads) < 20

@@ -29,6 +29,8 @@ Mode = Literal["audit", "annotate", "strict"]
 
 MARK = "[metaalign]"
 """Begins the line that is added. In anybody's own words its brackets become round ones."""
+MOST_TRIED = 40
+"""So many places of a text are tried one by one: nobody asks for more, unless to keep us busy."""
 _SAID = f"{MARK} Settled for this query: "
 _ANY_MARK = re.compile(r"\[(\s*metaalign\s*)\]", re.IGNORECASE)
 _LINE = re.escape(_SAID) + r"behaviour = \w+(?:; priority = [\w-]+ \([\w-]+\))?"
@@ -157,7 +159,11 @@ def _cleared(
         if span in gone:
             removed += preferences
         else:
-            why = needed[span] or "without its words the rest would be read in another way"
+            why = needed[span] or (
+                "without its words the rest would be read in another way"
+                if len(groups) <= MOST_TRIED
+                else "so many are overridden here that none was tried alone"
+            )
             kept += [Kept(preference, why) for preference in preferences]
     return rest, tuple(removed), tuple(kept)
 
@@ -165,8 +171,16 @@ def _cleared(
 def _without_most(text: str, spans: list[Span]) -> tuple[str, list[Span]]:
     """``text`` without as many of ``spans`` as can go, and which these are.
 
-    One that has to stay at first may go once another has gone.
+    Mostly all of them can. Else they are tried one by one, and one that has to stay at first may go
+    once another has gone. Every try reads the text anew, so of very many none is tried alone.
     """
+    if not spans:
+        return text, []
+    whole = _taken_out(text, spans)
+    if whole is not None:
+        return whole, spans
+    if len(spans) > MOST_TRIED:
+        return text, []
     rest, gone, before = text, list[Span](), -1
     while before < len(gone):
         before = len(gone)
