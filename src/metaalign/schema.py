@@ -9,7 +9,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of every file that metaalign writes; a reader refuses a newer one."""
 
 SYSTEM_INFO = "system_info"
@@ -218,6 +218,16 @@ class Candidate(Struct, frozen=True):
     """Who wrote it: ``teacher``, ``human``, ``rule``, or a model's name."""
 
 
+class Annotation(Struct, frozen=True):
+    """How one annotator ordered a group's candidates under one view."""
+
+    by: str
+    """Who: ``human``, ``teacher``, ``rule``; where it is known which one, ``human:ID``,
+    ``teacher:MODEL``."""
+    ranks: tuple[int | None, ...]
+    """As in ``View``."""
+
+
 class View(Struct, frozen=True):
     """One Meta-Prompt and the order in which it puts the group's candidates."""
 
@@ -225,9 +235,11 @@ class View(Struct, frozen=True):
     ranks: tuple[int | None, ...]
     """Rank of every candidate, 0 the best; equal ranks tie; None where nobody ordered it."""
     ordered_by: str
-    """Who ordered: ``human``, ``teacher``, ``matrix``, ``rule``."""
+    """Who ordered: ``human``, ``teacher``, ``matrix``, ``rule``; several joined by ``+``."""
     preferences: tuple[Preference, ...] = ()
     """What the Meta-Prompt asks for, as far as it is known."""
+    annotations: tuple[Annotation, ...] = ()
+    """Every single order that ``ranks`` was made from, where more than one is known."""
 
     def pairs(self) -> list[tuple[int, int]]:
         """All (better, worse) index pairs of candidates under this view."""
@@ -249,6 +261,8 @@ class Group(Struct, frozen=True):
     views: tuple[View, ...]
     query_id: str = ""
     """The source's own name for the query."""
+    split: str = ""
+    """The split in which the source itself publishes the group, if it names one."""
 
     def dialogue(self, view: View) -> Dialogue:
         return Dialogue(view.meta_prompt, self.turns)

@@ -43,6 +43,7 @@ _VIEW = pa.struct(
         "ranks": pa.list_(pa.int64()),
         "ordered_by": _TEXT,
         "preferences": pa.list_(_PREFERENCE),
+        "annotations": pa.list_(pa.struct({"by": _TEXT, "ranks": pa.list_(pa.int64())})),
     }
 )
 
@@ -56,6 +57,7 @@ GROUPS = pa.schema(
         "candidates": pa.list_(pa.struct({"text": _TEXT, "source": _TEXT})),
         "views": pa.list_(_VIEW),
         "query_id": _TEXT,
+        "split": _TEXT,
     }
 )
 """Nested, field by field as ``schema.Group``."""
