@@ -92,7 +92,7 @@ def test_the_fingerprint_depends_on_every_value_and_not_on_the_order() -> None:
 
 
 def test_a_fingerprint_is_the_sha256_of_sorted_json() -> None:
-    text = '{"inputs":{},"schema":1,"seed":0,"settings":{"path":"a/b"}}'
+    text = '{"inputs":{},"schema":2,"seed":0,"settings":{"path":"a/b"}}'
     expected = hashlib.sha256(text.encode()).hexdigest()[:16]
     assert fingerprint({"path": Path("a/b")}) == expected
 

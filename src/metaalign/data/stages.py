@@ -1,6 +1,6 @@
 """What a build does between reading and writing: plain functions over batches of groups.
 
-A stage knows of no engine. Whoever runs it hands it batches of any size, in this process or in many,
+A stage knows of no engine. It is handed batches of any size, in this process or in many others,
 so what it says of a group must not depend on the other groups of the batch. The three shapes:
 
 - a ``Filter`` judges every group alone,
