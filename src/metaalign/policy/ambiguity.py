@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from metaalign.policy.reading import Find, Sentence, quoted
-from metaalign.policy.rules import Role
+from metaalign.policy.table import Role
 
 CONDITIONAL = "conditional"
 """It holds in some cases only: "if it is about medicine, be formal"."""

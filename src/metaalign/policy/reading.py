@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
-from metaalign.policy.rules import Hit, Role, Rules
+from metaalign.policy.rules import Rules
+from metaalign.policy.table import Hit, Role
 from metaalign.policy.triggers import beginnings
 
 _STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")

@@ -1,22 +1,14 @@
 """The lexicon of preferences, compiled: every phrase with what it means and what brings it up."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, between_borders, expand, read_lexicon, unfold
-from metaalign.policy.triggers import triggers
-
-Role = Literal[
-    "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
-    "person",
-    "wish", "topic", "not_topic", "question",
-    "conditional", "not_conditional", "hedged", "not_hedged", "asked", "alternatives",
-]  # fmt: skip
-"""What a phrase is for; see the comments in the lexicon."""
+from metaalign.policy.lexicon import any_of, read_lexicon
+from metaalign.policy.table import Phrase, Role, Table
 
 
 class _Closed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,159 +79,6 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     closed: dict[str, dict[str, _Closed]]
     open: dict[str, _Open]
     background: _Background
-
-
-class Phrase(NamedTuple):
-    """One phrase of the lexicon."""
-
-    role: Role
-    source: str
-    """As the lexicon has it, macros and all."""
-    lowered: bool = True
-    """It is matched in the text in small letters."""
-    dimension: str = ""
-    value: str = ""
-    opposite: str | None = None
-    """What a negation asks for: a value, or in an open dimension another dimension."""
-    settled: bool = False
-    """No negation is looked for."""
-    wished: bool = False
-    """It counts only where the sentence speaks to whoever answers."""
-    fallback: bool = False
-    """It counts only where nothing else of its dimension is found."""
-    negated_inside: bool = False
-    """It may hold a negation of its own; only one around it counts."""
-    not_values: frozenset[str] = frozenset()
-    """First words that no value of an open dimension has."""
-
-
-class Hit(NamedTuple):
-    """A place where a phrase of the lexicon matches."""
-
-    phrase: Phrase
-    start: int
-    end: int
-    match: re.Match[str]
-
-
-_CLAUSE_START = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
-"""Behind this a clause begins; see ``lexicon.expand``."""
-
-
-_Entry = tuple[int, tuple[frozenset[str], ...]]
-"""The number of a phrase, and what else it needs: one word of each of these."""
-
-
-class _Head(NamedTuple):
-    """The phrases that begin with one word."""
-
-    alone: list[_Entry]
-    """Those that need no other."""
-    beside: dict[str, list[_Entry]]
-    """The others, by each of the words of which they need one."""
-
-
-class Table:
-    """Phrases, filed so that a sentence tries the few that it may match, where it may match them.
-
-    A class for once, with patterns that are compiled when a text first needs them: a few texts need
-    few of the many.
-    """
-
-    def __init__(self, phrases: Iterable[Phrase], macros: Mapping[str, str]) -> None:
-        self.phrases = tuple(p._replace(source=unfold(p.source)) for p in phrases)
-        self.macros = macros
-        self._heads: dict[str, _Head] = {}
-        self._loose: dict[str, list[int]] = {}
-        """A word that they need -> the phrases that may begin anywhere."""
-        self._always: list[int] = []
-        """The phrases of which nothing can be told."""
-        self._needed: list[tuple[frozenset[str], ...]] = []
-        """What else each phrase needs: a text without one word of each cannot match."""
-        self._patterns: list[re.Pattern[str] | None] = [None] * len(self.phrases)
-        for number, phrase in enumerate(self.phrases):
-            self._file(number, phrase)
-
-    def _file(self, number: int, phrase: Phrase) -> None:
-        first, needed = triggers(expand(phrase.source, self.macros))
-        rest = needed[1:]
-        self._needed.append(rest)
-        if first is not None:
-            for word in first:
-                head = self._heads.setdefault(word, _Head([], {}))
-                if not needed or word in needed[0]:
-                    head.alone.append((number, rest))
-                else:
-                    for other in needed[0]:
-                        head.beside.setdefault(other, []).append((number, rest))
-        elif needed:
-            for word in needed[0]:
-                self._loose.setdefault(word, []).append(number)
-        else:
-            self._always.append(number)
-
-    def hits(self, text: str, lowered: str, words: list[tuple[int, str]]) -> list[Hit]:
-        """All that stands in a text; ``words`` are its words' places and beginnings."""
-        # Every word once, in the order of the text, so that the hits come in a set order.
-        order = list(dict.fromkeys([word for _, word in words]))
-        known = set(order)
-        heads, phrases, patterns = self._heads, self.phrases, self._patterns
-        unknown = known.isdisjoint
-        found: list[Hit] = []
-        ends: dict[int, int] = {}
-        # The inner loops run for every word of every text: no look-up that is not needed.
-        for at, word in words:
-            if word not in heads:
-                continue
-            entries, beside = heads[word]
-            if beside:
-                for other in order:
-                    if other in beside:
-                        entries = entries + beside[other]
-            for number, needed in entries:
-                for one_of in needed:
-                    if unknown(one_of):
-                        break
-                else:
-                    # As finditer does: a match begins where the one before has ended. It also
-                    # keeps a phrase that two words bring up from matching twice.
-                    if number in ends and at < ends[number]:
-                        continue
-                    phrase = phrases[number]
-                    pattern = patterns[number] or self._compile(number)
-                    match = pattern.match(lowered if phrase.lowered else text, at)
-                    if match:
-                        end = ends[number] = match.end()
-                        found.append(Hit(phrase, at, end, match))
-        if self._loose.keys().isdisjoint(known) and not self._always:
-            return found
-        return found + self._loose_hits(text, lowered, known)
-
-    def _loose_hits(self, text: str, lowered: str, known: set[str]) -> list[Hit]:
-        numbers = set(self._always)
-        for word in self._loose.keys() & known:
-            numbers.update(self._loose[word])
-        found: list[Hit] = []
-        for number in sorted(numbers):
-            if any(known.isdisjoint(needed) for needed in self._needed[number]):
-                continue
-            phrase = self.phrases[number]
-            pattern = self._patterns[number] or self._compile(number)
-            seen = lowered if phrase.lowered else text
-            if phrase.source.startswith("^"):
-                places = [0, *(border.end() for border in _CLAUSE_START.finditer(lowered))]
-                matches = [m for m in (pattern.match(seen, at) for at in places) if m]
-            else:
-                matches = list(pattern.finditer(seen))
-            found += [Hit(phrase, match.start(), match.end(), match) for match in matches]
-        return found
-
-    def _compile(self, number: int) -> re.Pattern[str]:
-        phrase = self.phrases[number]
-        expanded = expand(phrase.source, self.macros)
-        pattern = between_borders(expanded, lowered=phrase.lowered)
-        self._patterns[number] = pattern
-        return pattern
 
 
 class Rules(NamedTuple):

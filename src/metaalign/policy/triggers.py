@@ -9,6 +9,7 @@ leave a wording out, and nobody would notice.
 
 import re
 from collections.abc import Iterable
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 WIDTH = 5
@@ -34,7 +35,7 @@ QUOTE = '"'
 """Counts as a word: what begins with a quotation begins with it."""
 _SIGNS = {'"': QUOTE, "'": QUOTE, ">": ">"}
 """Signs with which a match may begin, and that count as words: "my view > yours"."""
-_PIECE = re.compile(r"""\w+|[">]|(?<!\w)'""")
+_PIECE = re.compile(r"""(\w+|[">]|(?<!\w)')""")
 _OPENING = re.compile(r"\?(?::|-i:|P<\w+>|<?[=!])")
 _CLASS = re.compile(r"\^?\]?(?:\\.|[^\]\\])*")
 _DIGITS = re.compile(r"\d(?:-\d)?")
@@ -44,12 +45,13 @@ _REPEAT = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?")
 
 def beginnings(lowered: str) -> list[tuple[int, str]]:
     """Where the words of a text stand, and what they begin with."""
+    pieces = _PIECE.split(lowered)  # what is between words, a word, what is between, ...
+    starts = accumulate(map(len, pieces))
     found = []
-    for match in _PIECE.finditer(lowered):
-        word = match[0][:WIDTH]
+    for at, word in zip(islice(starts, 0, None, 2), pieces[1::2], strict=False):
         if not word.isalpha():
             word = _SIGNS.get(word) or (NUMBER if word[0].isdigit() else word)
-        found.append((match.start(), word))
+        found.append((at, word[:WIDTH]))
     return found
 
 
