@@ -1,0 +1,53 @@
+"""The family ``consensus``: what most people think, or what this person thinks."""
+
+from collections.abc import Sequence
+
+from metaalign.data.draw import pick, unit
+from metaalign.data.families.framing import (
+    Material,
+    Orders,
+    Person,
+    drawn_name,
+    make_group,
+    matrix_or_default,
+    settled_views,
+)
+from metaalign.data.families.orders import combine
+from metaalign.policy import PriorityMatrix
+from metaalign.schema import Behaviour, Group
+
+_TELLS = 0.8
+"""Share of the views of the common opinion in which the person tells of themselves."""
+
+
+def consensus_group(
+    material: Material,
+    consensus: Orders,
+    persons: Sequence[Person] = (),
+    *,
+    seed: int = 0,
+    matrix: PriorityMatrix | None = None,
+) -> Group | None:
+    """A group whose views put the common opinion first or the person's own.
+
+    ``consensus`` orders the candidates by the share of people behind them. ``persons`` are people
+    with a view of their own: those whose order is another one make the flips, and speak in User
+    Info also where the consensus wins. Without them all views are those of the consensus. The
+    material's kind is mostly ``contested``, where the Matrix tells the two apart. None if no view
+    puts one candidate before another.
+    """
+    matrix = matrix_or_default(matrix)
+    draw = drawn_name(material, seed)
+    common = combine(consensus)
+    others = [p for p in persons if combine(p.orders) != common] or list(persons)
+
+    def person(behaviour: Behaviour, number: int) -> Person | None:
+        name = (*draw, behaviour, number)
+        silent = behaviour != "personal_view" and unit(*name, "tells") >= _TELLS
+        return None if silent or not others else pick(others, *name, "person")
+
+    known: dict[Behaviour, Orders] = {"consensus_view": consensus}
+    if others:
+        known["personal_view"] = ()  # the order of who speaks stands in
+    views = settled_views(material, known, person, matrix, *draw)
+    return make_group(material, "consensus", views, *draw)
