@@ -4,6 +4,8 @@ import copy
 import json
 from typing import Any
 
+import jinja2
+import jinja2.nodes
 import minijinja
 import pytest
 from hypothesis import given, settings
@@ -88,15 +90,54 @@ def test_messages_in_any_order_and_in_parts_are_read_as_from_messages_does() -> 
     assert tuple(ids) == encode(from_messages(MESSAGES), tokenizer).ids
 
 
+@pytest.mark.parametrize("messages", [MESSAGES, [{"role": "user", "content": "hi"}]])
+@pytest.mark.parametrize("user_info", ["I keep bees.", ""])
+def test_user_info_may_come_beside_the_messages(
+    messages: list[dict[str, Any]], user_info: str
+) -> None:
+    """SGLang refuses messages of the role user_info, but hands ``chat_template_kwargs`` on."""
+    tokenizer = EXPORTED["llama-3"]
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, user_info=user_info)
+    assert tuple(ids["input_ids"]) == encode(from_messages(messages, user_info), tokenizer).ids
+
+
+def test_system_info_comes_in_messages_only() -> None:
+    tokenizer, messages = EXPORTED["llama-3"], [{"role": "user", "content": "hi"}]
+    assert tokenizer.apply_chat_template(
+        messages, system_info="obey", system="obey", tokenize=False
+    ) == tokenizer.apply_chat_template(messages, tokenize=False)
+
+
+def test_a_tier_may_have_a_name_that_no_variable_can_have() -> None:
+    tokenizer = exported("llama-3", ("system_info", "our team", "user_info"))
+    messages = [{"role": "our team", "content": "Be kind."}, {"role": "user", "content": "hi"}]
+    assert tokenizer.apply_chat_template(messages, tokenize=False, user_info="A cat.") == (
+        "<|begin_of_text|><|our team|>Be kind.<|user_info|>A cat.<|user|>hi"
+    )
+
+
+def test_servers_see_that_the_template_reads_parts() -> None:
+    """vLLM and SGLang look for such a loop, SGLang by the name of its variable; without one they
+    join the parts of a content by line breaks or spaces before the template sees them."""
+    loops = jinja2.Environment().parse(chat_template()).find_all(jinja2.nodes.For)
+    read = [loop.iter for loop in loops if isinstance(loop.iter, jinja2.nodes.Getitem)]
+    assert read
+    for content in read:
+        assert isinstance(content.node, jinja2.nodes.Name)
+        assert isinstance(content.arg, jinja2.nodes.Const)
+        assert (content.node.name, content.arg.value) == ("m", "content")
+
+
 @pytest.mark.parametrize("parts", [False, True])
-def test_another_engine_renders_the_same(parts: bool) -> None:
+@pytest.mark.parametrize("more", [{}, {"user_info": "I keep bees."}])
+def test_another_engine_renders_the_same(parts: bool, more: dict[str, str]) -> None:
     """minijinja shares no code with Jinja: what both read is a small subset of the language."""
     tokenizer = EXPORTED["llama-3"]
     messages: Any = MESSAGES if parts else to_messages(from_messages(MESSAGES))
     env = minijinja.Environment(templates={"chat": tokenizer.chat_template})
-    other = env.render_template("chat", messages=messages, add_generation_prompt=True)
+    other = env.render_template("chat", messages=messages, add_generation_prompt=True, **more)
     assert other == tokenizer.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=False
+        messages, add_generation_prompt=True, tokenize=False, **more
     )
 
 

@@ -17,7 +17,11 @@ _TEXT = (
     "{%- set ns.text = ns.text + part['text'] -%}"
     "{%- endfor -%}{%- endif -%}"
 )
-"""The text of message ``m``, whose content may come in parts."""
+"""The text of message ``m``, whose content may come in parts.
+
+vLLM and SGLang hand parts over, and not one text with something between them, where they find a
+loop over a message's content; SGLang knows it by the name of the message, ``m``.
+"""
 
 
 def chat_template(bos_token: str = "", tiers: Sequence[str] = DEFAULT_TIERS) -> str:
@@ -25,9 +29,13 @@ def chat_template(bos_token: str = "", tiers: Sequence[str] = DEFAULT_TIERS) -> 
 
     ``system`` and ``developer`` messages are System Info, every other tier has a role of its own
     name (``user_info``); messages of one tier are joined by line breaks, as in ``from_messages``.
-    Any other role raises. For all text that holds no control token it gives exactly the ids of
-    ``encode``; but unlike ``encode`` it cannot keep a control token in a text from being read as
-    one: ``neutralise`` is for that.
+    Any other role raises. What a variable of the tier's name says is added to it, System Info
+    excepted: SGLang accepts no message of a role that it does not know, but every server hands
+    ``chat_template_kwargs`` on.
+
+    For all text that holds no control token it gives exactly the ids of ``encode``; but unlike
+    ``encode`` it cannot keep a control token in a text from being read as one: ``neutralise`` is
+    for that.
     """
     roles = {tier: [tier] for tier in tiers}
     if SYSTEM_INFO in roles:
@@ -36,7 +44,8 @@ def chat_template(bos_token: str = "", tiers: Sequence[str] = DEFAULT_TIERS) -> 
     template = "{%- set ns = namespace(text='', tier='') -%}"
     template += f"{{{{- '{bos_token}' -}}}}" if bos_token else ""
     for tier, names in roles.items():
-        template += _tier(marker(tier), names)
+        variable = tier if tier != SYSTEM_INFO and tier.isidentifier() else None
+        template += _tier(marker(tier), names, variable)
     return template + (
         "{%- for m in messages -%}"
         + _TEXT
@@ -52,12 +61,19 @@ def chat_template(bos_token: str = "", tiers: Sequence[str] = DEFAULT_TIERS) -> 
     )
 
 
-def _tier(token: str, roles: Sequence[str]) -> str:
-    """The field of one tier: all that its messages say."""
+def _tier(token: str, roles: Sequence[str], variable: str | None) -> str:
+    """The field of one tier: all that its messages say, then what the variable says."""
+    said = "{%- set ns.tier = '' -%}{%- for m in messages -%}"
+    said += f"{{%- if m['role'] in {list(roles)!r} -%}}" + _TEXT
+    said += _joined("ns.text") + "{%- endif -%}{%- endfor -%}"
+    said += _joined(variable) if variable else ""
+    return said + f"{{%- if ns.tier -%}}{{{{- '{token}' + ns.tier -}}}}{{%- endif -%}}"
+
+
+def _joined(text: str) -> str:
+    """Put ``text`` after what the tier says already, on a line of its own."""
     return (
-        "{%- set ns.tier = '' -%}{%- for m in messages -%}"
-        f"{{%- if m['role'] in {list(roles)!r} -%}}" + _TEXT + "{%- if ns.text -%}"
-        "{%- set ns.tier = ns.tier + ('\\n' if ns.tier else '') + ns.text -%}"
-        "{%- endif -%}{%- endif -%}{%- endfor -%}"
-        f"{{%- if ns.tier -%}}{{{{- '{token}' + ns.tier -}}}}{{%- endif -%}}"
+        f"{{%- if {text} -%}}"
+        f"{{%- set ns.tier = ns.tier + ('\\n' if ns.tier else '') + {text} -%}}"
+        "{%- endif -%}"
     )
