@@ -170,7 +170,7 @@ def read_preferences(
     text is left out, since nothing shows that anybody said it, and so is one that says the same as
     another; both are told in ``dropped``. Of a wording, ``find_words`` says what need not agree.
     """
-    said = _decoded(reply, _Preferences)
+    said = decoded(reply, _Preferences)
     asked, dropped = _preferences(said.preferences, text, tier, matrix, turn)
     unsure, dropped_too = _ambiguities(said.ambiguous, text, tier, matrix, turn)
     return Heard(Reading(asked, unsure), (*dropped, *dropped_too))
@@ -217,7 +217,7 @@ def _place(found: Preference | Ambiguity) -> tuple[int, int]:
 
 def read_kind(reply: str) -> Kind:
     """The kind that ``reply`` names; ``ReplyError`` if it names none."""
-    return _decoded(reply, _KindReply).kind
+    return decoded(reply, _KindReply).kind
 
 
 def find_words(words: str, text: str) -> tuple[int, int] | None:
@@ -238,8 +238,11 @@ def find_words(words: str, text: str) -> tuple[int, int] | None:
     return found.span() if found else None
 
 
-def _decoded(reply: str, kind: type[_T]) -> _T:
-    """The JSON object in ``reply``; models put it into a fence, or think aloud before it."""
+def decoded(reply: str, kind: type[_T]) -> _T:
+    """The JSON object in ``reply``; models put it into a fence, or think aloud before it.
+
+    Raises ``ReplyError`` if there is none, or if it is no ``kind``.
+    """
     reply = reply.rpartition("</think>")[2]
     start, end = reply.find("{"), reply.rfind("}")
     if start < 0 or end < start:
