@@ -95,7 +95,9 @@ def _conditional(sentence: Sentence, found: list[Find]) -> tuple[list[Find], lis
     touched = _parts_with(sentence, marks)
     sure, left, inside = [], [], []
     for find in found:
-        if any(find.start < end and begin < find.end for begin, end in conditions):
+        if any(find.start <= begin and end < find.end for begin, end in conditions):
+            sure.append(find)  # "if they clash, be safe" as a whole is the wish
+        elif any(find.start < end and begin < find.end for begin, end in conditions):
             inside.append(find)
         elif any(start <= find.start < stop for start, stop in touched):
             left.append(Open(find, CONDITIONAL))
@@ -125,6 +127,8 @@ def _hedged(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Ope
 
 def _torn(sentence: Sentence, found: list[Find]) -> tuple[list[Find], list[Open]]:
     """Two values of a dimension that holds but one; a choice, if an "or" stands between them."""
+    if len(found) == 1 and found[0].dimension not in _CHOSEN:
+        return found, []
     by_dimension: dict[str, list[Find]] = {}
     sure, left = [], []
     for find in found:

@@ -43,7 +43,7 @@ def expand(phrase: str, macros: Mapping[str, str]) -> str:
 
 def unfold(phrase: str) -> str:
     """A phrase in one line: the line breaks of the file are no part of it."""
-    return "".join(line.strip() for line in phrase.split("\n")) if "\n" in phrase else phrase
+    return "".join(line.strip() for line in phrase.split("\n"))
 
 
 def any_of(
@@ -66,7 +66,7 @@ _PLAIN = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '
 
 def plain(text: str) -> str:
     """``text`` with plain quotes and hyphens, every character in its place."""
-    return text.translate(_PLAIN)
+    return text if text.isascii() else text.translate(_PLAIN)
 
 
 def lower(text: str) -> str:

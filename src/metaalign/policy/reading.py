@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
+from metaalign.policy.priorities import PRIORITY, mask, ordered
 from metaalign.policy.rules import Rules
-from metaalign.policy.table import Hit, Role
-from metaalign.policy.triggers import beginnings
+from metaalign.policy.table import Candidates, Hit, Hits, Role
 
 _STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")
 _SINGLE_QUOTED = re.compile(r"'[^'\n]{1,100}(?:(?<=\w)'(?=\w)[^'\n]{1,100})*'(?!\w)")
 _QUOTED = re.compile(r"""\"[^\"]*\"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w)""")
 _ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(?:^|[:;,\s])\d$")
 _CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
 _PERSON_BORDER = re.compile(
     r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
@@ -46,9 +47,9 @@ class Sentence(NamedTuple):
 
     text: str
     lowered: str
-    words: list[tuple[int, str]]
-    """Where its words stand, and what they begin with."""
-    hits: dict[Role, list[Hit]]
+    candidates: Candidates
+    """The phrases that its words bring up."""
+    hits: Hits
 
     def spans(self, role: Role) -> list[tuple[int, int]]:
         """Where phrases of ``role`` stand."""
@@ -105,21 +106,41 @@ def _goes_on(text: str, at: int) -> bool:
     after = text[at + 1 : at + 2]
     if after.isalnum() or after == "_":
         return True
-    return text[at] == "." and _ABBREVIATION.search(text, max(0, at - 5), at) is not None
+    if text[at] != ".":
+        return False
+    if _ABBREVIATION.search(text, max(0, at - 5), at):
+        return True
+    # "Rank them: 1. safety 2. speed": what follows is an item, not a sentence.
+    item = after == " " and text[at + 2 : at + 3].islower()
+    return item and _NUMBERED.search(text, max(0, at - 2), at) is not None
 
 
 def look(text: str, rules: Rules) -> Sentence:
     """``text``, a sentence, with what the lexicon finds in it."""
     lowered = lower(text)
-    words = beginnings(lowered)
-    hits: dict[Role, list[Hit]] = {}
-    for hit in rules.asked.hits(text, lowered, words):
-        hits.setdefault(hit.phrase.role, []).append(hit)
+    table = rules.table
+    candidates = table.candidates(lowered)
+    hits: Hits = {}
+    table.find("asked", candidates, text, lowered, hits)
+    if "named" in hits:
+        _put_in_order(hits, mask(lowered, hits["named"]), candidates, rules)
     if "closed" in hits or "open" in hits:
         # Most sentences ask for nothing, and then nobody needs to know how it is meant.
-        for hit in rules.marks.hits(text, lowered, words):
-            hits.setdefault(hit.phrase.role, []).append(hit)
-    return Sentence(text, lowered, words, hits)
+        table.find("marks", candidates, text, lowered, hits)
+    return Sentence(text, lowered, candidates, hits)
+
+
+def _put_in_order(hits: Hits, masked: str, candidates: Candidates, rules: Rules) -> None:
+    """Adds what comes first in a sentence that names something that may; see ``priorities``."""
+    rules.table.find("order", candidates, masked, masked, hits)
+    found = ordered(masked, hits.get("order", ()), rules.priorities)
+    if not found:
+        return
+    closed = hits.get("closed", [])
+    if not all(hit.phrase.fallback for hit in found):
+        # "Be helpful, but never at the expense of safety" names both and puts one first.
+        closed = [hit for hit in closed if hit.phrase.dimension != PRIORITY]
+    hits["closed"] = closed + found
 
 
 def finds(sentence: Sentence, rules: Rules) -> list[Find]:
@@ -132,8 +153,8 @@ def finds(sentence: Sentence, rules: Rules) -> list[Find]:
     if sentence.text.endswith("?") and not _of_answers(sentence, rules):
         return []
     masks = [hit.match.span("value") for hit in hits.get("ignored", ())]
-    found = _apart(list(_open_finds(sentence, masks, rules)))
-    closed = list(_closed_finds(sentence, masks, rules))
+    found = _apart(list(_open_finds(sentence, masks, rules))) if "open" in hits else []
+    closed = list(_closed_finds(sentence, masks, rules)) if "closed" in hits else []
     for find in closed:
         weaker = rules.over.get((find.dimension, find.value))
         if weaker is not None:
@@ -216,13 +237,10 @@ def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
     for hit in _ranked(sentence, rules):
         phrase, start, end = hit.phrase, hit.start, hit.end
         if (
-            any(start < stop and begin < end for begin, stop in masks)
-            or any(begin <= start and end <= stop for begin, stop in inside)
-            or (phrase.settled and any(start <= b and e <= end for b, e in doubled))
-            or any(
-                phrase.dimension == t.phrase.dimension and start < t.end and t.start < end
-                for t in taken
-            )
+            (masks and any(start < stop and begin < end for begin, stop in masks))
+            or (inside and any(begin <= start and end <= stop for begin, stop in inside))
+            or (doubled and phrase.settled and any(start <= b and e <= end for b, e in doubled))
+            or (taken and _takes(taken, hit))
         ):
             continue
         taken.append(hit)
@@ -234,6 +252,14 @@ def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
             value = None if _needless(sentence, start) else phrase.opposite
         if value is not None:
             yield Find(phrase.dimension, value, start, end)
+
+
+def _takes(taken: list[Hit], hit: Hit) -> bool:
+    """Whether words of ``hit`` have already told of its dimension."""
+    dimension = hit.phrase.dimension
+    return any(
+        dimension == t.phrase.dimension and hit.start < t.end and t.start < hit.end for t in taken
+    )
 
 
 def _ranked(sentence: Sentence, rules: Rules) -> list[Hit]:
@@ -280,7 +306,9 @@ def _is_wish(sentence: Sentence, rules: Rules) -> bool:
     words = _REACHED.findall(sentence.lowered)
     if not rules.wish_words.isdisjoint(words) or _is_scrap(words, rules):
         return True
-    return bool(rules.wishes.hits(sentence.text, sentence.lowered, sentence.words))
+    hits: Hits = {}
+    rules.table.find("wishes", sentence.candidates, sentence.text, sentence.lowered, hits)
+    return bool(hits)
 
 
 def _merged(found: list[Find]) -> list[Find]:

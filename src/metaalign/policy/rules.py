@@ -8,6 +8,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from metaalign.policy.lexicon import any_of, read_lexicon
+from metaalign.policy.priorities import Named, Order, Priorities, priorities
 from metaalign.policy.table import Phrase, Role, Table
 
 
@@ -77,6 +78,8 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     questions: _Questions
     talk: _Marks
     closed: dict[str, dict[str, _Closed]]
+    priority: dict[str, Named]
+    order: Order
     open: dict[str, _Open]
     background: _Background
 
@@ -84,18 +87,17 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
 class Rules(NamedTuple):
     """The lexicon."""
 
-    asked: Table
-    """What may be asked for, and what is said of the person."""
-    wishes: Table
-    """Phrases that speak to whoever answers, or of the answers."""
+    table: Table
+    """All phrases. Its parts: what may be "asked" for, is said of the person, or names what may
+    come first; what says that it does ("order"); "marks" of how wishes are meant; "wishes", which
+    speak to whoever answers, or of the answers."""
+    priorities: Priorities
     wish_words: frozenset[str]
     """Single words that do so: nearly every wish has one, and a set is quickly asked."""
     telling: frozenset[str]
     """Words by which somebody tells something."""
     asking: frozenset[str]
     """Words with which a question about anything begins."""
-    marks: Table
-    """What a sentence holds that says how its wishes are meant."""
     over: Mapping[tuple[str, str], frozenset[str]]
     """(dimension, value) -> the values that say nothing beside it."""
     reach: int
@@ -113,13 +115,19 @@ def rules() -> Rules:
     """The lexicon, read on first use."""
     lexicon = read_lexicon("preferences", _Lexicon)
     person, talk = lexicon.background, lexicon.talk
+    first = priorities(lexicon.priority, lexicon.order)
+    parts = {
+        "asked": (*_asked(lexicon), *first.named),
+        "order": first.order,
+        "marks": _marks(lexicon),
+        "wishes": (Phrase("wish", source) for source in lexicon.wishes.phrases),
+    }
     return Rules(
-        Table(_asked(lexicon), lexicon.macros),
-        Table((Phrase("wish", source) for source in lexicon.wishes.phrases), lexicon.macros),
+        Table(parts, {**lexicon.macros, **first.macros}),
+        first,
         lexicon.wishes.words,
         lexicon.wishes.telling,
         lexicon.questions.openers,
-        Table(_marks(lexicon), lexicon.macros),
         {
             (dimension, value): entry.over
             for dimension, values in lexicon.closed.items()

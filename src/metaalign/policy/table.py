@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from metaalign.policy.lexicon import between_borders, expand, unfold
-from metaalign.policy.triggers import triggers
+from metaalign.policy.triggers import beginnings, triggers
 
 Role = Literal[
     "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
-    "person",
+    "person", "named", "order",
     "wish", "topic", "not_topic", "question",
     "conditional", "not_conditional", "hedged", "not_hedged", "asked", "alternatives",
 ]  # fmt: skip
@@ -54,55 +54,75 @@ class Hit(NamedTuple):
     match: re.Match[str]
 
 
+Hits = dict[Role, list[Hit]]
+"""Role -> where its phrases match."""
+
 _CLAUSE_START = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
 """Behind this a clause begins; see ``lexicon.expand``."""
 _NEEDS = 3
 """Places of a phrase, its most telling ones, for which it is asked whether a text has a word."""
-_Sets = tuple[int, ...]
+_Sets = tuple[int, int, int, int]
 """Of a word: the phrases that may begin with it, then for each place those it does for."""
-_UNKNOWN: _Sets = (0,) * (1 + _NEEDS)
+
+
+class Candidates(NamedTuple):
+    """The phrases that a text may match."""
+
+    places: list[tuple[int, int]]
+    """Where in the text a phrase may begin, and the set of those."""
+    loose: int
+    """Those that may begin anywhere."""
 
 
 class Table:
-    """Phrases, and which words bring them up.
+    """Phrases in parts, each looked for by itself, and which words bring them up.
 
     A class for once, with patterns that are compiled when a text first needs them: a few texts need
     few of the many.
     """
 
-    def __init__(self, phrases: Iterable[Phrase], macros: Mapping[str, str]) -> None:
-        self.phrases = tuple(p._replace(source=unfold(p.source)) for p in phrases)
+    def __init__(self, parts: Mapping[str, Iterable[Phrase]], macros: Mapping[str, str]) -> None:
         self.macros = macros
-        self._patterns: list[re.Pattern[str] | None] = [None] * len(self.phrases)
+        filed = [(part, phrase) for part, phrases in parts.items() for phrase in phrases][::-1]
+        """Backwards, for the highest bit of a set is the one that is quickly found."""
+        self.phrases = tuple(p._replace(source=unfold(p.source)) for _, p in filed)
+        self._parts = dict.fromkeys(parts, 0)
         self._loose = 0
         """The phrases that may begin anywhere."""
-        content = [0] * _NEEDS
+        self._anchored = 0
+        """Those that begin where a text does."""
+        self._content = [0] * _NEEDS
         """For each place the phrases that ask nothing of it."""
         sets: dict[str, list[int]] = {}
-        for number, phrase in enumerate(self.phrases):
-            bit = 1 << number
-            first, needed = triggers(expand(phrase.source, macros))
-            if first is None:
-                self._loose |= bit
-            for word in first or ():
-                sets.setdefault(word, [*_UNKNOWN])[0] |= bit
-            for place in range(_NEEDS):
-                if place >= len(needed):
-                    content[place] |= bit
-                for word in needed[place] if place < len(needed) else ():
-                    sets.setdefault(word, [*_UNKNOWN])[1 + place] |= bit
-        self._content = tuple(content)
-        self._sets: dict[str, _Sets] = {word: tuple(found) for word, found in sets.items()}
+        for number, (part, _) in enumerate(filed):
+            self._parts[part] |= 1 << number
+            self._file(number, sets)
+        self._sets: dict[str, _Sets] = {word: (a, b, c, d) for word, (a, b, c, d) in sets.items()}
+        self._patterns: list[re.Pattern[str] | None] = [None] * len(filed)
+        self._bits = [1 << number for number in range(len(filed))]
 
-    def hits(self, text: str, lowered: str, words: list[tuple[int, str]]) -> list[Hit]:
-        """All that stands in a text; ``words`` are its words' places and beginnings.
+    def _file(self, number: int, sets: dict[str, list[int]]) -> None:
+        phrase, bit = self.phrases[number], 1 << number
+        first, needed = triggers(expand(phrase.source, self.macros))
+        if first is None:
+            self._loose |= bit
+        elif phrase.source.startswith("\\A"):
+            self._anchored |= bit
+        for word in first or ():
+            sets.setdefault(word, [0, 0, 0, 0])[0] |= bit
+        for place in range(_NEEDS):
+            if place >= len(needed):
+                self._content[place] |= bit
+                continue
+            for word in needed[place]:
+                sets.setdefault(word, [0, 0, 0, 0])[1 + place] |= bit
 
-        In the order of the text, those last that may begin anywhere.
-        """
+    def candidates(self, lowered: str) -> Candidates:
+        """What a text may match, by the beginnings of its words."""
         sets = self._sets
         one, two, three = self._content
         places = []
-        for at, word in words:
+        for at, word in beginnings(lowered):
             if word in sets:
                 first, for_one, for_two, for_three = sets[word]
                 one |= for_one
@@ -111,28 +131,42 @@ class Table:
                 if first:
                     places.append((at, first))
         able = one & two & three
-        found: list[Hit] = []
-        if not able:
-            return found
+        inside = able & ~self._anchored
+        return Candidates(
+            [(at, first & (inside if at else able)) for at, first in places], able & self._loose
+        )
+
+    def find(self, part: str, candidates: Candidates, text: str, lowered: str, hits: Hits) -> None:
+        """Adds what of a part stands in a text, by its roles: in the order of the text, last what
+        may begin anywhere. ``candidates`` are those of its words.
+        """
+        members = self._parts[part]
+        phrases, patterns, bits = self.phrases, self._patterns, self._bits
         ends: dict[int, int] = {}
-        for at, first in places:
-            tried = able & first
+        for at, able in candidates.places:
+            tried = able & members
             while tried:
-                bit = tried & -tried
-                tried ^= bit
-                number = bit.bit_length() - 1
+                number = tried.bit_length() - 1
+                tried ^= bits[number]
                 # As finditer does: a match begins where the one before has ended.
                 if number in ends and at < ends[number]:
                     continue
-                phrase = self.phrases[number]
-                pattern = self._patterns[number] or self._compile(number)
+                phrase = phrases[number]
+                pattern = patterns[number] or self._compile(number)
                 match = pattern.match(lowered if phrase.lowered else text, at)
                 if match:
                     end = ends[number] = match.end()
-                    found.append(Hit(phrase, at, end, match))
-        for number in _members(able & self._loose):
-            found += self._loose_hits(number, text, lowered)
-        return found
+                    hit = Hit(phrase, at, end, match)
+                    if phrase.role in hits:
+                        hits[phrase.role].append(hit)
+                    else:
+                        hits[phrase.role] = [hit]
+        tried = candidates.loose & members
+        while tried:
+            number = tried.bit_length() - 1
+            tried ^= bits[number]
+            for hit in self._loose_hits(number, text, lowered):
+                hits.setdefault(hit.phrase.role, []).append(hit)
 
     def _loose_hits(self, number: int, text: str, lowered: str) -> Iterator[Hit]:
         phrase = self.phrases[number]
@@ -152,11 +186,3 @@ class Table:
         pattern = between_borders(expanded, lowered=phrase.lowered)
         self._patterns[number] = pattern
         return pattern
-
-
-def _members(numbers: int) -> Iterator[int]:
-    """The numbers of the bits that are set, the lowest first."""
-    while numbers:
-        lowest = numbers & -numbers
-        yield lowest.bit_length() - 1
-        numbers ^= lowest

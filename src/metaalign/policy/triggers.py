@@ -8,7 +8,7 @@ leave a wording out, and nobody would notice.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import accumulate, islice
 from typing import NamedTuple
 
@@ -43,16 +43,17 @@ _PLAIN_CLASS = re.compile(r"[^\\^-]+|-[^\\^-]*|[^\\^-]+-")
 _REPEAT = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?")
 
 
-def beginnings(lowered: str) -> list[tuple[int, str]]:
+def beginnings(lowered: str) -> Iterator[tuple[int, str]]:
     """Where the words of a text stand, and what they begin with."""
     pieces = _PIECE.split(lowered)  # what is between words, a word, what is between, ...
-    starts = accumulate(map(len, pieces))
-    found = []
-    for at, word in zip(islice(starts, 0, None, 2), pieces[1::2], strict=False):
-        if not word.isalpha():
-            word = _SIGNS.get(word) or (NUMBER if word[0].isdigit() else word)
-        found.append((at, word[:WIDTH]))
-    return found
+    starts = islice(accumulate(map(len, pieces)), 0, None, 2)
+    words = [word[:WIDTH] if word.isalpha() else _beginning(word) for word in pieces[1::2]]
+    return zip(starts, words, strict=False)
+
+
+def _beginning(word: str) -> str:
+    """That of a word that holds more than letters."""
+    return _SIGNS.get(word) or (NUMBER if word[0].isdigit() else word[:WIDTH])
 
 
 class Triggers(NamedTuple):
