@@ -9,14 +9,15 @@ from tests.train.makers import random_examples, tiny
 from metaalign.train.batches import make_batch
 from metaalign.train.scoring import AnswerModel, answer_logprobs, use_bf16
 
+_ONE_SLIDES = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama": {},
     "mistral": {"sliding_window": 4},
-    "qwen2": {},
+    "qwen2": {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 1},
     "qwen3": {"head_dim": 8},
-    "gemma2": {"head_dim": 8, "final_logit_softcapping": 0.5},
-    "gemma3_text": {"head_dim": 8, "final_logit_softcapping": 0.5},
-    "phi3": {},
+    "gemma2": {"head_dim": 8, "final_logit_softcapping": 0.5} | _ONE_SLIDES,
+    "gemma3_text": {"head_dim": 8, "final_logit_softcapping": 0.5} | _ONE_SLIDES,
+    "phi3": {"sliding_window": 5},
     "granite": {"logits_scaling": 3.0},
     "cohere": {"logit_scale": 0.3},
     "mixtral": {"num_local_experts": 2},

@@ -15,7 +15,7 @@ import torch
 from tests.train.makers import SCRATCH, make_rows, phase, random_examples, tiny, tokenizer
 from torch import Tensor
 
-from metaalign.schema import Event, UserError, silent
+from metaalign.schema import SCHEMA_VERSION, Event, UserError, silent
 from metaalign.train.batches import Batch, Example, encode_examples
 from metaalign.train.recipe import Phase, Pretrained, Scratch
 from metaalign.train.sft import sft_objective
@@ -167,7 +167,7 @@ def test_the_history_is_written(tmp_path: Path) -> None:
     written = json.loads((tmp_path / "history.json").read_text())
     assert [step["loss"] for step in written["steps"]] == losses(history)
     assert written["tokens"] == history.tokens == history.steps[-1].tokens
-    assert written["schema"] == 1
+    assert written["schema"] == SCHEMA_VERSION
 
 
 def test_epochs_count_each_token_of_each_row(tmp_path: Path) -> None:

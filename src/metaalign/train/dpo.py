@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 def dpo_objective(
     batch: Batch, token_logprobs: Tensor, *, settings: Dpo
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The DPO loss of every pair; rows are chosen and rejected in turn.
+    """The DPO loss of every pair; answers are chosen and rejected in turn.
 
     Measures ``margin``, beta times the log-probability ratio of the pair against the reference, in
     nats, and ``accuracy``, the share of pairs in which it is above 0.
     """
-    rows = len(batch.input_ids)
-    chosen, rejected = sequence_logprobs(token_logprobs, batch.row, rows).view(-1, 2).unbind(1)
+    answers = sum(batch.answers)
+    chosen, rejected = (
+        sequence_logprobs(token_logprobs, batch.answer, answers).view(-1, 2).unbind(1)
+    )
     reference = batch.reference.view(-1, 2)
     losses = dpo_loss(
         chosen,
@@ -39,7 +41,7 @@ def dpo_objective(
         settings.label_smoothing,
     )
     if settings.sft_weight:
-        tokens = torch.bincount(batch.row, minlength=rows).view(-1, 2)[:, 0]
+        tokens = torch.bincount(batch.answer, minlength=answers).view(-1, 2)[:, 0]
         losses = losses + settings.sft_weight * chosen_nll(chosen, tokens)
     with torch.no_grad():
         margin = settings.beta * (chosen - rejected - reference[:, 0] + reference[:, 1])

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from metaalign.schema import Event, Progress, silent
-from metaalign.train.batches import Batch, Example, make_batch, plan_epoch
+from metaalign.train.batches import Batch, Example, make_batch, plan_epoch, shapes
 from metaalign.train.losses import sequence_logprobs, token_logprobs
+from metaalign.train.shared import attention_mask
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 POSITIONS = 64
 """Logits are computed at a multiple of this many positions."""
+_CLOSE = 1e-4
+"""Difference of two log-probabilities, in nats, that rounding in float32 explains."""
 
 
 def longest_input(model: "PreTrainedModel") -> int:
@@ -54,9 +58,6 @@ class AnswerModel(nn.Module):
         answers = len(batch.target)
         more = -answers % POSITIONS
         row, column = F.pad(batch.row, (0, more)), F.pad(batch.column, (0, more))
-        # What is cut off here is padding: rows that do not fit have been left out.
-        input_ids = batch.input_ids[:, : longest_input(self.model)]
-        device = input_ids.device
         gathered = False
 
         def gather(_head: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -66,16 +67,48 @@ class AnswerModel(nn.Module):
 
         head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
         hook = head.register_forward_pre_hook(gather) if isinstance(head, nn.Module) else None
+        device = batch.input_ids.device
         bf16 = use_bf16(self.precision, device)
         try:
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = self.model(input_ids=input_ids, use_cache=False).logits
+                logits = self.model(**self._inputs(batch), use_cache=False).logits
         finally:
             if hook is not None:
                 hook.remove()
         # A model without an output layer of its own has made the logits of every position.
         logits = logits[0, :answers] if gathered else logits[batch.row, batch.column]
         return token_logprobs(logits, batch.target)
+
+    def _inputs(self, batch: Batch) -> dict[str, Any]:
+        if batch.layout is None:
+            # What is cut off here is padding: rows that do not fit have been left out.
+            return {"input_ids": batch.input_ids[:, : longest_input(self.model)]}
+        return {
+            "input_ids": batch.input_ids,
+            "position_ids": batch.layout.position,
+            "attention_mask": attention_mask(self.model.config, batch.layout),
+        }
+
+
+@torch.no_grad()
+def can_share(model: "PreTrainedModel") -> bool:
+    """Whether ``model`` gives the same log-probabilities in the shared form as in the plain one.
+
+    It is tried on a prompt and three answers of random tokens: an architecture whose attention
+    takes no such mask, or whose positions cannot be told, fails or differs.
+    """
+    draw = np.random.default_rng(0)
+    vocabulary = len(next(model.get_input_embeddings().parameters()))
+    ids = [draw.integers(0, vocabulary, n).astype(np.int32) for n in (17, 6, 1, 4)]
+    example = Example(ids[0], tuple(ids[1:]))
+    scorer = AnswerModel(model, "fp32")
+    try:
+        plain, shared = (
+            scorer(make_batch([example], shared=form).to(model.device)) for form in (False, True)
+        )
+    except Exception:  # whatever a model's own code raises at what it does not know
+        return False
+    return bool(torch.allclose(plain, shared, rtol=_CLOSE, atol=_CLOSE))
 
 
 @torch.no_grad()
@@ -85,22 +118,24 @@ def answer_logprobs(
     *,
     device: torch.device,
     tokens_per_batch: int,
+    shared: bool = False,
     task: str = "score",
     progress: Progress = silent,
 ) -> list[tuple[float, ...]]:
     """log p(answer) of every answer of every example, in order; nats, summed over tokens.
 
-    ``scorer`` is an ``AnswerModel``, or one that accelerate has wrapped.
+    ``scorer`` is an ``AnswerModel``, or one that accelerate has wrapped. With ``shared``, which
+    ``can_share`` allows, answers share their prompt.
     """
     found: list[tuple[float, ...]] = [()] * len(examples)
-    lengths, rows = [e.length for e in examples], [len(e.answers) for e in examples]
+    lengths, rows = shapes(examples, shared=shared)
     done = 0
     for numbers in plan_epoch(lengths, rows, tokens_per_batch, seed=0, epoch=0):
-        batch = make_batch([examples[i] for i in numbers]).to(device)
-        total = sequence_logprobs(scorer(batch), batch.row, len(batch.input_ids))
+        batch = make_batch([examples[i] for i in numbers], shared=shared).to(device)
+        total = sequence_logprobs(scorer(batch), batch.answer, sum(batch.answers))
         values = iter(total.tolist())
         for i in numbers:
-            found[i] = tuple(next(values) for _ in range(rows[i]))
+            found[i] = tuple(next(values) for _ in examples[i].answers)
         done += len(numbers)
         progress(Event(task, done, len(examples), "pairs"))
     return found

@@ -25,7 +25,7 @@ from metaalign.train.batches import Batch, Example, keep_fitting, make_batch, pl
 from metaalign.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from metaalign.train.models import embedding_tables
 from metaalign.train.recipe import Phase, Rates, Scratch
-from metaalign.train.scoring import AnswerModel, answer_logprobs, longest_input
+from metaalign.train.scoring import AnswerModel, answer_logprobs, can_share, longest_input
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -132,7 +132,10 @@ def fit(
     trained = [p for p in model.parameters() if p.requires_grad]
     run = _Run()
     budget = token_budget(phase, examples)
-    plan = partial(plan_steps, examples, phase.tokens_per_batch, phase.accumulate, seed)
+    shared = _shares(model, examples, task, progress)
+    plan = partial(
+        plan_steps, examples, phase.tokens_per_batch, phase.accumulate, seed, shared=shared
+    )
     if with_reference:
         reached = examples_reached(plan(), examples, budget)
         reference = answer_logprobs(
@@ -140,6 +143,7 @@ def fit(
             [examples[i] for i in reached],
             device=accelerator.device,
             tokens_per_batch=phase.tokens_per_batch,
+            shared=shared,
             task=f"{task}: reference",
             progress=progress,
         )
@@ -162,7 +166,7 @@ def fit(
                 break
             started = time.monotonic()
             batches = [
-                make_batch([examples[i] for i in numbers]).to(accelerator.device)
+                make_batch([examples[i] for i in numbers], shared=shared).to(accelerator.device)
                 for numbers in step
             ]
             read = sum(batch.tokens for batch in batches)
@@ -203,6 +207,21 @@ def fit(
     history = History(task, run.tokens, run.seconds, len(examples), too_long, tuple(run.steps))
     write_history(out, history)
     return history
+
+
+def _shares(
+    model: "PreTrainedModel", examples: Sequence[Example], task: str, progress: Progress
+) -> bool:
+    """Whether several answers share one copy of their prompt."""
+    if all(len(example.answers) == 1 for example in examples):
+        return False
+    shared = can_share(model)
+    if not shared:
+        note = (
+            f"{model.config.model_type}: its attention takes no mask, prompts are read per answer"
+        )
+        progress(Event(f"{task}: form", 1, 1, "models", note))
+    return shared
 
 
 def _step(
