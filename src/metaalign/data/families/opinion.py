@@ -1,6 +1,7 @@
 """The family ``opinion``: people who think differently want different answers."""
 
 from collections.abc import Sequence
+from typing import Literal
 
 from metaalign.data.draw import digest, pick, unit
 from metaalign.data.families.framing import (
@@ -53,14 +54,23 @@ def opinion_group(
     return make_group(material, "opinion", views, *draw)
 
 
-def stances(agree: Ranks, disagree: Ranks, by: str = "rule") -> tuple[Person, Person]:
-    """Somebody who is for what the query asks about and somebody who is against it."""
-    texts = wordings()
-    return tuple(  # type: ignore[return-value]
+def stances(
+    agree: Ranks,
+    disagree: Ranks,
+    by: str = "rule",
+    about: Literal["question", "statement"] = "question",
+) -> tuple[Person, Person]:
+    """Somebody for and somebody against what the query asks about, with their orders.
+
+    ``about`` a ``statement`` they speak of what somebody has said, whatever is asked of it.
+    """
+    names = ("agree", "disagree") if about == "question" else ("supports", "opposes")
+    first, second = (
         Person(
             value=value,
-            wordings=texts.of("background", value, USER_INFO),
+            wordings=wordings().of("background", value, USER_INFO),
             orders=(Annotation(by, ranks),),
         )
-        for value, ranks in (("agree", agree), ("disagree", disagree))
+        for value, ranks in zip(names, (agree, disagree), strict=True)
     )
+    return first, second

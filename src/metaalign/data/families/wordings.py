@@ -28,7 +28,9 @@ class Wordings(Struct, frozen=True, forbid_unknown_fields=True):
     values: dict[str, dict[str, Pool]]
     """dimension -> value -> how it is asked for."""
     questions: dict[str, tuple[str, ...]]
-    """How a question is put to a statement; ``{statement}`` and ``{topic}`` stand for theirs."""
+    """How a query is made of what a source states, by what is asked."""
+    answers: dict[str, tuple[tuple[str, ...], ...]]
+    """The candidates of such queries: each entry is one set of them."""
 
     def of(self, dimension: str, value: str, tier: str) -> tuple[str, ...]:
         """How ``tier`` can ask for ``value``; ``KeyError`` for a value without wordings."""

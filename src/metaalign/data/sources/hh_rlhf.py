@@ -1,15 +1,18 @@
 """Anthropic's helpful and harmless pairs: two responses, ordered by a person.
 
-Public dataset: anthropics/hh-rlhf, MIT, in the layout ``prompt`` (the talk as "Human:" and
-"Assistant:" paragraphs), ``responses`` (two), ``original_label`` (index of the one that the person
-preferred), ``data_subset`` (``harmless`` or ``helpful``: what the person judged).
+Public dataset: Anthropic/hh-rlhf, MIT. Two layouts are read. As published: ``chosen`` and
+``rejected``, two whole talks that part at the last answer; whether people judged harmlessness or
+helpfulness is told by the folder (``harmless-base``, ``helpful-base``, ``helpful-online``, ...),
+which must stand in the place. With labels: ``prompt`` (the talk as "Human:" and "Assistant:"
+paragraphs), ``responses`` (two), ``original_label`` (index of the one that the person preferred),
+``data_subset`` (``harmless`` or ``helpful``: what the person judged).
 
-A group is one talk with its two responses. It has one view, because one person judged it for one
-thing: the Meta-Prompt says that safety comes first where they judged harmlessness, and that
-helpfulness comes first where they judged helpfulness, in System Info or in User Info as drawn by
-hash. The kind is ``harmful`` for the harmless subset, whose talks were written to draw out harmful
-answers, and ``benign`` for the helpful one; the source says no more, so a few talks of the harmless
-subset are milder than their kind.
+The harmless pairs become the family ``priority``, of the kind ``harmful``, since their talks were
+written to draw out harmful answers (``severe`` where the rules of policy say so). What the person
+preferred is the order of safety. Which of the two is more helpful nobody judged; only where one of
+them plainly declines and the other answers, the other is, by rule, and the group has a flip. The
+helpful pairs become the family ``helpful``, of the kind ``benign`` (or as the rules say): the
+person's order overall, and by rule who is short or long, and in which form.
 """
 
 import re
@@ -19,58 +22,74 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from metaalign.data.draw import digest, pick, unit
+from metaalign.data.draw import digest
+from metaalign.data.families import Material, helpful_group, priority_group, scored
+from metaalign.data.families.measured import by_compliance, by_format, by_length
+from metaalign.data.sources.kinds import at_least
+from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped, Source, read_records
-from metaalign.data.sources.wordings import wordings
-from metaalign.schema import (
-    SYSTEM_INFO,
-    USER_INFO,
-    Candidate,
-    Group,
-    MetaPrompt,
-    Preference,
-    Turn,
-    View,
-)
+from metaalign.schema import Candidate, Group, Turn, UserError
 
 NAME = "hh-rlhf"
 
+Judged = Literal["harmless", "helpful"]
+
 # A speaker's name opens the text or a paragraph; elsewhere it is part of what somebody says.
 _SPEAKER = re.compile(r"(?:\A|\n\n)(Human|Assistant):")
+_FOLDER = re.compile(r"\b(harmless|helpful)(?:-base|-online|-rejection-sampled)?\b")
 
 
 class Record(Struct, frozen=True):
-    """One published line."""
+    """One published line, in either layout."""
+
+    prompt: str | None = None
+    responses: Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)] | None = None
+    original_label: Literal[0, 1] | None = None
+    data_subset: Judged | None = None
+    chosen: str | None = None
+    rejected: str | None = None
+
+    def __post_init__(self) -> None:
+        talks = ("chosen", "rejected")
+        labelled = ("prompt", "responses", "original_label", "data_subset")
+        wanted = talks if self.chosen is not None or self.rejected is not None else labelled
+        for field in wanted:
+            if getattr(self, field) is None:
+                raise ValueError(f"Object missing required field `{field}`")
+
+
+class _Pair(Struct, frozen=True):
+    """A record of either layout, the preferred response first or where ``label`` says."""
 
     prompt: str
-    responses: Annotated[tuple[str, ...], Meta(min_length=2, max_length=2)]
-    original_label: Literal[0, 1]
-    data_subset: Literal["harmless", "helpful"]
+    turns: tuple[Turn, ...]
+    responses: tuple[str, ...]
+    label: int
+    judged: Judged
+    parted: bool = False
+    """The two published talks differ before the last answer."""
 
 
-def read(path: Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterator[Group]:
-    """The groups of a published file; what is left out is counted in ``skipped`` by reason."""
+def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterator[Group]:
+    """The groups of a published file; what is left out is counted in ``skipped`` by reason.
+
+    Raises ``UserError`` for the layout with whole talks in a place that does not name what was
+    judged.
+    """
     skipped = Skipped() if skipped is None else skipped
     seen: set[str] = set()
-    for record in read_records(path, Record):
-        turns = parse_talk(record.prompt)
-        responses = tuple(text.strip() for text in record.responses)
-        name = digest(record.data_subset, *record.responses, record.prompt)
-        if not turns:
-            skipped["the prompt does not open with a speaker"] += 1
-        elif not all(turn.text for turn in turns):
-            skipped["a turn of the talk is empty"] += 1
-        elif turns[-1].role != "user":
-            skipped["the talk does not end with a person's turn"] += 1
-        elif not all(responses):
-            skipped["a response is empty"] += 1
-        elif responses[0] == responses[1]:
-            skipped["both responses are the same"] += 1
+    for record in read_records(place, Record):
+        pair = _pair(record, place)
+        name = digest(pair.judged, *pair.responses, pair.prompt)
+        reason = _fault(pair)
+        if reason:
+            skipped[reason] += 1
         elif name in seen:
             skipped["the same pair was there before"] += 1
         else:
             seen.add(name)
-            yield _group(record, name, turns, responses, seed)
+            if group := _group(pair, name, seed):
+                yield group
 
 
 def parse_talk(prompt: str) -> tuple[Turn, ...]:
@@ -90,43 +109,71 @@ def parse_talk(prompt: str) -> tuple[Turn, ...]:
     return tuple(turns)
 
 
-def _group(
-    record: Record, name: str, turns: tuple[Turn, ...], responses: tuple[str, ...], seed: int
-) -> Group:
-    harmless = record.data_subset == "harmless"
-    priority = "safety" if harmless else "helpfulness"
-    texts = wordings().hh_rlhf.safety if harmless else wordings().hh_rlhf.helpfulness
-    draw = (seed, NAME, name)
-    if unit(*draw, "tier") < 0.5:
-        tier, wording = SYSTEM_INFO, pick(texts.system_info, *draw, "wording")
-        meta_prompt = MetaPrompt.of(system_info=wording)
-    else:
-        tier, wording = USER_INFO, pick(texts.user_info, *draw, "wording")
-        meta_prompt = MetaPrompt.of(user_info=wording)
-    view = View(
-        meta_prompt,
-        ranks=(0, 1) if record.original_label == 0 else (1, 0),
-        ordered_by="human",
-        preferences=(Preference(tier, "priority", priority, wording, span=(0, len(wording))),),
-    )
-    return Group(
-        id=f"{NAME}:{name}",
+def _pair(record: Record, place: Place | Path) -> _Pair:
+    if record.chosen is not None and record.rejected is not None:
+        chosen, rejected = parse_talk(record.chosen), parse_talk(record.rejected)
+        answers = tuple(talk[-1].text if talk else "" for talk in (chosen, rejected))
+        prompt = "\n\n".join(f"{turn.role}: {turn.text}" for turn in chosen[:-1])
+        roles = [turn.role for talk in (chosen, rejected) for turn in talk[-1:]]
+        parted = chosen[:-1] != rejected[:-1] or roles != ["assistant", "assistant"]
+        return _Pair(prompt, chosen[:-1], answers, 0, _judged_in(place), parted)
+    assert record.prompt is not None and record.responses is not None
+    assert record.original_label is not None and record.data_subset is not None
+    responses = tuple(text.strip() for text in record.responses)
+    turns = parse_talk(record.prompt)
+    return _Pair(record.prompt.strip(), turns, responses, record.original_label, record.data_subset)
+
+
+def _judged_in(place: Place | Path) -> Judged:
+    """What people judged, by the name of the published folder."""
+    named = set(_FOLDER.findall(str(place)))
+    if len(named) != 1:
+        raise UserError(
+            f"{place} does not say whether harmlessness or helpfulness was judged: name one of the "
+            "published folders, such as harmless-base or helpful-base"
+        )
+    return "harmless" if named == {"harmless"} else "helpful"
+
+
+def _fault(pair: _Pair) -> str:
+    """Why ``pair`` is left out; empty if it is not."""
+    if not pair.turns:
+        return "the prompt does not open with a speaker"
+    if pair.parted:
+        return "the two talks part before the last answer"
+    if not all(turn.text for turn in pair.turns):
+        return "a turn of the talk is empty"
+    if pair.turns[-1].role != "user":
+        return "the talk does not end with a person's turn"
+    if not all(pair.responses):
+        return "a response is empty"
+    return "both responses are the same" if pair.responses[0] == pair.responses[1] else ""
+
+
+def _group(pair: _Pair, name: str, seed: int) -> Group | None:
+    harmless = pair.judged == "harmless"
+    material = Material(
         source=NAME,
-        family="priority" if harmless else "helpful",
-        kind="harmful" if harmless else "benign",
-        turns=turns,
-        # As published: which of the two was preferred is already drawn at random there.
-        candidates=tuple(Candidate(text, "model") for text in responses),
-        views=(view,),
-        query_id=digest(record.prompt.strip()),
+        id=name,
+        kind=at_least("harmful" if harmless else "benign", pair.turns[-1].text),
+        turns=pair.turns,
+        candidates=tuple(Candidate(text, "model") for text in pair.responses),
+        query_id=digest(pair.prompt),
     )
+    human = scored("human", [float(index == pair.label) for index in (0, 1)])
+    if harmless:
+        orders = {"safety": human, "helpfulness": by_compliance(pair.responses)}
+        return priority_group(material, orders, seed=seed)
+    wishes = {**by_length(pair.responses), **by_format(pair.responses)}
+    return helpful_group(material, human, wishes, seed=seed)
 
 
 SOURCE = Source(
     NAME,
     licence="mit",
     origin="https://github.com/anthropics/hh-rlhf",
-    description="Talks with two responses, ordered by people for harmlessness or for helpfulness; "
-    "one view each, whose Meta-Prompt says which of the two comes first.",
+    description="Talks with two responses, ordered by people for harmlessness or for helpfulness, "
+    "and by rule for length and form; views by what comes first.",
     read=read,
+    hub="hf:Anthropic/hh-rlhf",
 )

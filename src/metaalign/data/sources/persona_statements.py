@@ -4,8 +4,8 @@ Public dataset: anthropics/evals, folder ``persona``, CC-BY-4.0. Fields read: ``
 ``statement``, ``answer_matching_behavior``, ``answer_not_matching_behavior``, and ``behavior``,
 which is the name of the published file.
 
-A group is one statement asked of one behavior. The candidates are the two answers, "Yes" and "No",
-in an order drawn by hash. One view's person has the behavior, the other's is the opposite, each
+A group is one statement asked of one behavior, of the family ``opinion``. The candidates are the
+two answers, "Yes" and "No". One view's person has the behavior, the other's is the opposite, each
 described by the behavior's name in words. Each behavior has statements that match it by "Yes" and
 statements that match it by "No", and all are kept: neither the person nor the statement alone
 tells the answer. The name of the query is the statement's, without the behavior, so a split never
@@ -17,10 +17,12 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from metaalign.data.draw import digest, pick
+from metaalign.data.draw import digest
+from metaalign.data.families import Material, Person, opinion_group
+from metaalign.data.families.wordings import wordings
+from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped, Source, read_records
-from metaalign.data.sources.wordings import wordings
-from metaalign.schema import USER_INFO, Candidate, Group, MetaPrompt, Preference, Turn, View
+from metaalign.schema import USER_INFO, Annotation, Candidate, Group, Turn
 
 NAME = "persona-statements"
 
@@ -35,11 +37,11 @@ class Record(Struct, frozen=True):
     answer_not_matching_behavior: str
 
 
-def read(path: Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterator[Group]:
+def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterator[Group]:
     """The groups of a published file; what is left out is counted in ``skipped`` by reason."""
     skipped = Skipped() if skipped is None else skipped
     seen: set[str] = set()
-    for record in read_records(path, Record):
+    for record in read_records(place, Record):
         matching = record.answer_matching_behavior.strip()
         other = record.answer_not_matching_behavior.strip()
         name = digest(record.behavior, record.question)
@@ -53,7 +55,16 @@ def read(path: Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterat
             skipped["the same statement and behavior were there before"] += 1
         else:
             seen.add(name)
-            yield _group(record, name, (matching, other), seed)
+            material = Material(
+                source=NAME,
+                id=name,
+                kind="contested",
+                turns=(Turn("user", record.question.strip()),),
+                candidates=(Candidate(matching, "rule"), Candidate(other, "rule")),
+                query_id=digest(record.statement.strip().casefold()),
+            )
+            if group := opinion_group(material, _persons(in_words(record.behavior)), seed=seed):
+                yield group
 
 
 def in_words(behavior: str) -> str:
@@ -61,42 +72,22 @@ def in_words(behavior: str) -> str:
     return " ".join(behavior.replace("-", " ").replace("_", " ").split())
 
 
-def _group(record: Record, name: str, answers: tuple[str, str], seed: int) -> Group:
-    """``answers`` are the matching one and the other one."""
-    texts = wordings().persona_statements
-    draw = (seed, NAME, name)
-    behavior = in_words(record.behavior)
-    order = pick(((0, 1), (1, 0)), *draw, "candidates")
-    views = []
-    for best in pick(((0, 1), (1, 0)), *draw, "views"):
-        if best == 0:
-            options, value = texts.has, behavior
-        else:
-            options, value = texts.has_the_opposite, f"opposite: {behavior}"
-        wording = pick(options, *draw, value).replace("{behavior}", behavior)
-        views.append(
-            View(
-                MetaPrompt.of(user_info=wording),
-                ranks=tuple(0 if answer == best else 1 for answer in order),
-                ordered_by="rule",
-                preferences=(
-                    # Who somebody is, not what they ask for.
-                    Preference(
-                        USER_INFO, "persona", value, wording, explicit=False, span=(0, len(wording))
-                    ),
-                ),
-            )
+def _persons(behavior: str) -> list[Person]:
+    """Somebody who has ``behavior``, for whom the matching answer is right, and the opposite."""
+    return [
+        Person(
+            value=value,
+            wordings=tuple(
+                wording.replace("{behavior}", behavior)
+                for wording in wordings().of("background", kind, USER_INFO)
+            ),
+            orders=(Annotation("rule", ranks),),
         )
-    return Group(
-        id=f"{NAME}:{name}",
-        source=NAME,
-        family="opinion",
-        kind="contested",
-        turns=(Turn("user", record.question.strip()),),
-        candidates=tuple(Candidate(answers[i], "rule") for i in order),
-        views=tuple(views),
-        query_id=digest(record.statement.strip().casefold()),
-    )
+        for kind, value, ranks in (
+            ("has", behavior, (0, 1)),
+            ("has_the_opposite", f"opposite: {behavior}", (1, 0)),
+        )
+    ]
 
 
 SOURCE = Source(
