@@ -162,7 +162,7 @@ def test_the_report_file_has_the_promised_form(
 ) -> None:
     run({"a/b c": Shortcut(len), "m": Reader(world)}, dataset, tmp_path / "out", seed=5)
     report = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))
-    assert report["schema"] == 1
+    assert report["schema"] == 2
     assert report["seed"] == 5
     assert all(isinstance(s, float) for s in report["seconds"].values())
     assert list(report["models"]) == ["a/b c", "m"]

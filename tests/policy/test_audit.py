@@ -21,7 +21,7 @@ def test_the_record_holds_the_resolution_its_matrix_and_its_sentences() -> None:
     resolution = resolve([user("length", "short")], "benign", MATRIX, kind_by="x", ambiguous=LEFT)
     record = json.loads(audit(resolution))
     assert list(record) == sorted(record)
-    assert record["schema"] == 1
+    assert record["schema"] == 2
     assert record["matrix"] == "default@1.1.0/system_first"
     assert record["matrix_hash"] == MATRIX.content_hash
     assert record["explanation"] == explain(resolution)
