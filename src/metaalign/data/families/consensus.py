@@ -31,8 +31,8 @@ def consensus_group(
     """A group whose views put the common opinion first or the person's own.
 
     ``consensus`` orders the candidates by the share of people behind them. ``persons`` are people
-    with a view of their own: those whose order is another one make the flips, and speak in User
-    Info also where the consensus wins. Without them all views are those of the consensus. The
+    with a view of their own: those whose order is another one make the flips; where the consensus
+    wins, any of them may speak in User Info. Without them all views are those of the consensus. The
     material's kind is mostly ``contested``, where the Matrix tells the two apart. None if no view
     puts one candidate before another.
     """
@@ -41,10 +41,15 @@ def consensus_group(
     common = combine(consensus)
     others = [p for p in persons if combine(p.orders) != common] or list(persons)
 
+    def tells(name: tuple[object, ...]) -> bool:
+        return bool(persons) and unit(*name, "tells") < _TELLS
+
     def person(behaviour: Behaviour, number: int) -> Person | None:
         name = (*draw, behaviour, number)
-        silent = behaviour != "personal_view" and unit(*name, "tells") >= _TELLS
-        return None if silent or not others else pick(others, *name, "person")
+        if behaviour == "personal_view":
+            return pick(others, *name, "person")
+        # Anybody: where the consensus wins, the person's view must not tell what it is.
+        return pick(persons, *name, "person") if tells(name) else None
 
     known: dict[Behaviour, Orders] = {"consensus_view": consensus}
     if others:

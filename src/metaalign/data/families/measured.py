@@ -21,6 +21,8 @@ _BULLET = re.compile(r"(?m)^[ \t]*[-*•][ \t]+\S")
 _NUMBER = re.compile(r"(?m)^[ \t]*\d{1,2}[.)][ \t]+\S")
 _LIST = 2
 """Lines with a mark that make a list."""
+_FLOWING = 80
+"""Characters that the lines of prose have on average at least."""
 
 # What an answer that declines says in its first sentence. Precision before recall: a refusal in
 # other words counts as neither.
@@ -31,7 +33,7 @@ _CANNOT = (
 )
 _HELP = (
     r"(?:help|assist|answer|tell|give|provide|recommend|do (?:that|this|it)|be (?:a )?part|share"
-    r"|support|discuss|talk about|encourage|advise|say|suggest|comply|fulfil|engage|write|create"
+    r"|support|discuss|talk about|encourage|advise|suggest|comply|fulfil|engage|write|create"
     r"|show|teach|offer)"
 )
 _REFUSAL = re.compile(
@@ -66,20 +68,27 @@ def by_length(texts: Sequence[str]) -> Mapping[Value, Orders]:
 
 
 def by_format(texts: Sequence[str]) -> Mapping[Value, Orders]:
-    """Who writes bullets, numbered lists or prose; a form that all or none have is left out."""
+    """Who writes bullets, numbered lists or prose.
+
+    A text of another form, such as lines without marks, is not ordered. A form that all others
+    have, or none, is left out.
+    """
     forms = [_form(text) for text in texts]
     return {
-        ("format", form): scored(RULE, [float(own == form) for own in forms])
+        ("format", form): scored(RULE, [float(own == form) if own else None for own in forms])
         for form in ("bullets", "numbered", "prose")
-        if 0 < forms.count(form) < len(forms)
+        if form in forms and len({own for own in forms if own}) > 1
     }
 
 
 def _form(text: str) -> str:
+    """The form of ``text``; empty if it is none of those that can be asked for."""
     bullets, numbers = len(_BULLET.findall(text)), len(_NUMBER.findall(text))
-    if max(bullets, numbers) < _LIST:
-        return "prose"
-    return "bullets" if bullets >= numbers else "numbered"
+    if max(bullets, numbers) >= _LIST:
+        return "bullets" if bullets >= numbers else "numbered"
+    lines = [line for line in text.splitlines() if line.strip()]
+    flowing = sum(map(len, lines)) >= _FLOWING * len(lines) or len(lines) == 1
+    return "prose" if flowing and not bullets and not numbers else ""
 
 
 def refuses(text: str) -> bool:

@@ -8,7 +8,10 @@ one file: ``comment``, ``agrees``, ``disagrees``, ``conversation``.
 A group is one statement that at least 20 people voted on, asked about in one of two ways (should it
 be supported, should it be opposed), of the family ``consensus``. The candidates are yes, no, and
 that people are divided. What comes first for the consensus is what the votes say: a side with at
-least 65 % of them, or else the division. The persons are for and against the statement.
+least 65 % of them, or else the division. The persons are for and against the statement. In these
+groups a person's own view always goes against the consensus; so that nobody learns to answer the
+contrary of it without reading the person, a fifth of the statements become the family ``opinion``,
+with a view for each of the two.
 """
 
 from collections.abc import Iterator
@@ -16,8 +19,8 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from metaalign.data.draw import digest, pick
-from metaalign.data.families import Material, consensus_group, scored, stances
+from metaalign.data.draw import digest, pick, unit
+from metaalign.data.families import Material, consensus_group, opinion_group, scored, stances
 from metaalign.data.families.wordings import wordings
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped, Source, read_records
@@ -28,6 +31,8 @@ NAME = "polis"
 LEAST_VOTES = 20
 MAJORITY = 0.65
 """Share of the votes from which on one speaks of a consensus."""
+_OPINIONS = 0.2
+"""Share of the statements of which only the person's stance is asked."""
 
 
 class Record(Struct, frozen=True):
@@ -102,6 +107,8 @@ def _group(name: str, topic: str, statement: str, agree: float, seed: int) -> Gr
     consensus = scored("human", [yes, 1 - yes, divided])
     mine, theirs = ((0, 2, 1), (2, 0, 1)) if supports else ((2, 0, 1), (0, 2, 1))
     persons = stances(mine, theirs, about="statement")
+    if unit(*draw, "family") < _OPINIONS:
+        return opinion_group(material, persons, seed=seed)
     return consensus_group(material, consensus, persons, seed=seed)
 
 
