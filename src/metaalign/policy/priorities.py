@@ -40,6 +40,8 @@ class Priorities(NamedTuple):
 
     named: list[Phrase]
     order: list[Phrase]
+    loose: list[Phrase]
+    """Rules that count only where the others find nothing."""
     macros: dict[str, str]
     """What the rules have beside the macros of the lexicon."""
     values: dict[str, str]
@@ -106,7 +108,7 @@ def priorities(names: Mapping[str, Named], order: Order) -> Priorities:
     rules = [
         *(rule._replace(source=source) for source in order.first),
         *(rule._replace(source=source, settled=True) for source in order.settled),
-        *(rule._replace(source=source, fallback=True, wished=True) for source in order.fallback),
     ]
+    loose = [rule._replace(source=s, fallback=True, wished=True) for s in order.fallback]
     against = {named.against: value for value, named in names.items() if named.against}
-    return Priorities(phrases, rules, macros, values, against)
+    return Priorities(phrases, rules, loose, macros, values, against)

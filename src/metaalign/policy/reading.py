@@ -134,13 +134,15 @@ def _put_in_order(hits: Hits, masked: str, candidates: Candidates, rules: Rules)
     """Adds what comes first in a sentence that names something that may; see ``priorities``."""
     rules.table.find("order", candidates, masked, masked, hits)
     found = ordered(masked, hits.get("order", ()), rules.priorities)
-    if not found:
-        return
     closed = hits.get("closed", [])
-    if not all(hit.phrase.fallback for hit in found):
+    if found:
         # "Be helpful, but never at the expense of safety" names both and puts one first.
         closed = [hit for hit in closed if hit.phrase.dimension != PRIORITY]
-    hits["closed"] = closed + found
+    else:
+        rules.table.find("loose order", candidates, masked, masked, hits)
+        found = ordered(masked, hits.get("order", ()), rules.priorities)
+    if found:
+        hits["closed"] = closed + found
 
 
 def finds(sentence: Sentence, rules: Rules) -> list[Find]:
@@ -290,7 +292,7 @@ def quoted(text: str) -> list[tuple[int, int]]:
 
 def _of_answers(question: Sentence, rules: Rules) -> bool:
     """Whether a question asks for something, or may speak of how to answer."""
-    if "asked" in question.hits or "question" in question.hits:
+    if "asked" in question.hits or _holds(question, "questions", rules):
         return True
     words = _REACHED.findall(question.lowered)
     return _is_scrap(words, rules) and words[0] not in rules.asking
@@ -306,8 +308,13 @@ def _is_wish(sentence: Sentence, rules: Rules) -> bool:
     words = _REACHED.findall(sentence.lowered)
     if not rules.wish_words.isdisjoint(words) or _is_scrap(words, rules):
         return True
+    return _holds(sentence, "wishes", rules)
+
+
+def _holds(sentence: Sentence, part: str, rules: Rules) -> bool:
+    """Whether a phrase of ``part`` stands in the sentence."""
     hits: Hits = {}
-    rules.table.find("wishes", sentence.candidates, sentence.text, sentence.lowered, hits)
+    rules.table.find(part, sentence.candidates, sentence.text, sentence.lowered, hits)
     return bool(hits)
 
 

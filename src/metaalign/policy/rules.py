@@ -89,8 +89,9 @@ class Rules(NamedTuple):
 
     table: Table
     """All phrases. Its parts: what may be "asked" for, is said of the person, or names what may
-    come first; what says that it does ("order"); "marks" of how wishes are meant; "wishes", which
-    speak to whoever answers, or of the answers."""
+    come first; what says that it does ("order", "loose order"); "marks" of how wishes are meant;
+    "questions" that speak of the answers; "wishes", which speak to whoever answers, or of the
+    answers."""
     priorities: Priorities
     wish_words: frozenset[str]
     """Single words that do so: nearly every wish has one, and a set is quickly asked."""
@@ -119,7 +120,9 @@ def rules() -> Rules:
     parts = {
         "asked": (*_asked(lexicon), *first.named),
         "order": first.order,
+        "loose order": first.loose,
         "marks": _marks(lexicon),
+        "questions": (Phrase("question", source) for source in lexicon.questions.phrases),
         "wishes": (Phrase("wish", source) for source in lexicon.wishes.phrases),
     }
     return Rules(
@@ -189,7 +192,6 @@ def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
         ("needless", negation.needless),
         ("not_negator", negation.exceptions),
         ("topic", lexicon.topics.phrases),
-        ("question", lexicon.questions.phrases),
         ("not_topic", lexicon.topics.exceptions),
         ("conditional", left_open.conditional.phrases),
         ("not_conditional", left_open.conditional.exceptions),

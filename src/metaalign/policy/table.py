@@ -6,7 +6,7 @@ words of a sentence single out a few of a thousand phrases in a few dozen operat
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 from metaalign.policy.lexicon import between_borders, expand, unfold
@@ -63,6 +63,8 @@ _NEEDS = 3
 """Places of a phrase, its most telling ones, for which it is asked whether a text has a word."""
 _Sets = tuple[int, int, int, int]
 """Of a word: the phrases that may begin with it, then for each place those it does for."""
+_Matcher = tuple[Callable[[str, int], re.Match[str] | None], bool]
+"""How a phrase is matched at a place, and whether that is in the text as it is written."""
 
 
 class Candidates(NamedTuple):
@@ -99,6 +101,7 @@ class Table:
             self._file(number, sets)
         self._sets: dict[str, _Sets] = {word: (a, b, c, d) for word, (a, b, c, d) in sets.items()}
         self._patterns: list[re.Pattern[str] | None] = [None] * len(filed)
+        self._matchers: list[_Matcher | None] = [None] * len(filed)
         self._bits = [1 << number for number in range(len(filed))]
 
     def _file(self, number: int, sets: dict[str, list[int]]) -> None:
@@ -141,21 +144,19 @@ class Table:
         may begin anywhere. ``candidates`` are those of its words.
         """
         members = self._parts[part]
-        phrases, patterns, bits = self.phrases, self._patterns, self._bits
+        matchers, bits = self._matchers, self._bits
         ends: dict[int, int] = {}
         for at, able in candidates.places:
             tried = able & members
             while tried:
                 number = tried.bit_length() - 1
                 tried ^= bits[number]
+                matches, written = matchers[number] or self._matcher(number)
+                match = matches(text if written else lowered, at)
                 # As finditer does: a match begins where the one before has ended.
-                if number in ends and at < ends[number]:
-                    continue
-                phrase = phrases[number]
-                pattern = patterns[number] or self._compile(number)
-                match = pattern.match(lowered if phrase.lowered else text, at)
-                if match:
+                if match and not (number in ends and at < ends[number]):
                     end = ends[number] = match.end()
+                    phrase = self.phrases[number]
                     hit = Hit(phrase, at, end, match)
                     if phrase.role in hits:
                         hits[phrase.role].append(hit)
@@ -169,8 +170,7 @@ class Table:
                 hits.setdefault(hit.phrase.role, []).append(hit)
 
     def _loose_hits(self, number: int, text: str, lowered: str) -> Iterator[Hit]:
-        phrase = self.phrases[number]
-        pattern = self._patterns[number] or self._compile(number)
+        phrase, pattern = self.phrases[number], self._pattern(number)
         seen = lowered if phrase.lowered else text
         matches: Iterable[re.Match[str] | None]
         if phrase.source.startswith("^"):
@@ -180,9 +180,16 @@ class Table:
             matches = pattern.finditer(seen)
         return (Hit(phrase, match.start(), match.end(), match) for match in matches if match)
 
-    def _compile(self, number: int) -> re.Pattern[str]:
-        phrase = self.phrases[number]
-        expanded = expand(phrase.source, self.macros)
-        pattern = between_borders(expanded, lowered=phrase.lowered)
-        self._patterns[number] = pattern
+    def _matcher(self, number: int) -> _Matcher:
+        matcher = self._pattern(number).match, not self.phrases[number].lowered
+        self._matchers[number] = matcher
+        return matcher
+
+    def _pattern(self, number: int) -> re.Pattern[str]:
+        pattern = self._patterns[number]
+        if pattern is None:
+            phrase = self.phrases[number]
+            expanded = expand(phrase.source, self.macros)
+            pattern = between_borders(expanded, lowered=phrase.lowered)
+            self._patterns[number] = pattern
         return pattern
