@@ -3,7 +3,6 @@
 import msgspec
 from msgspec import Struct
 
-from metaalign.data.teacher.counting import most_in
 from metaalign.data.teacher.manner import Manner
 from metaalign.data.teacher.requests import Reply, Request
 
@@ -40,20 +39,19 @@ def body_of(request: Request, model: str, manner: Manner) -> dict[str, object]:
     return made
 
 
-def reply_in(body: bytes, request: Request) -> Reply:
+def reply_in(body: bytes, at_most: tuple[int, int] = (0, 0)) -> Reply:
     """The reply in what a server sent. ``msgspec.DecodeError`` if it holds none.
 
-    Where the server does not say how many tokens it took, the worst is assumed.
+    ``at_most`` are the tokens in and out that count where the server does not say how many it took.
     """
     completion = msgspec.json.decode(body, type=_Completion)
     if not completion.choices:
         raise msgspec.ValidationError("the list of choices is empty")
     choice, usage = completion.choices[0], completion.usage or _Usage()
-    tokens_in, tokens_out = usage.prompt_tokens, usage.completion_tokens
     return Reply(
         choice.message.content or "",
-        most_in(request) if tokens_in is None else tokens_in,
-        request.max_tokens if tokens_out is None else tokens_out,
+        at_most[0] if usage.prompt_tokens is None else usage.prompt_tokens,
+        at_most[1] if usage.completion_tokens is None else usage.completion_tokens,
         choice.finish_reason or "stop",
         completion.model or "",
         choice.message.refusal or "",

@@ -251,13 +251,16 @@ class Changes:
         )
         return made.lastrowid
 
-    def release(self, call: int) -> None:
-        """Forget a call that was never answered and cost nothing."""
-        self._database.execute("DELETE FROM calls WHERE id = ?", (call,))
+    def release(self, call: int) -> bool:
+        """Forget a call that was never answered and cost nothing; False if it was not there."""
+        gone = self._database.execute("DELETE FROM calls WHERE id = ?", (call,))
+        return gone.rowcount > 0
 
     def keep(self, call: int, key: str, task: str, reply: Reply, cost: float) -> Kept:
         """Put a reply in the place of its call; what is kept under ``key`` from now on."""
-        self.release(call)
+        if not self.release(call):
+            # Another process has collected the same batch.
+            return Kept(*self._database.execute(_GET, (key,)).fetchone())
         refused = reply.refusal or (
             "the server's content filter" if reply.finish == "content_filter" else ""
         )

@@ -1,7 +1,7 @@
 """The journal as many calls at once see it: writes that are committed together, and the budget."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -68,9 +68,42 @@ class Ledger:
                 raise self._spent(worst)
             await freed.wait()
 
+    async def open_batch(self, name: str, requests: Mapping[str, Request]) -> list[str]:
+        """Write down that a batch of ``requests`` will be sent, by key; the keys that there is room
+        for.
+
+        Raises ``BudgetSpent`` if there are none.
+        """
+        worst = [self.worst(request, key) for key, request in requests.items()]
+
+        def change(changes: Changes) -> list[str]:
+            changes.open_batch(name)
+            return [
+                one.key for one in worst if changes.reserve(one, self._limits, name) is not None
+            ]
+
+        keys = await self.write(change)
+        if not keys:
+            await self.write(lambda changes: changes.close_batch(name))
+            raise self._spent(worst[0])
+        return keys
+
+    async def keep_batch(self, replies: Sequence[tuple[int, str, str, Reply]]) -> list[Kept]:
+        """As ``keep`` for many: (call, key, task, reply) each."""
+
+        def change(changes: Changes) -> list[Kept]:
+            return [
+                changes.keep(call, key, task, reply, self._cost(reply))
+                for call, key, task, reply in replies
+            ]
+
+        kept = await self.write(change)
+        self.calls += len(kept)
+        return kept
+
     async def keep(self, call: int, request: Request, key: str, reply: Reply) -> Kept:
         """Put the reply in the place of its call; what is kept under ``key`` from now on."""
-        cost = self._settings.cost(reply.tokens_in, reply.tokens_out)
+        cost = self._cost(reply)
         kept = await self.write(lambda changes: changes.keep(call, key, request.task, reply, cost))
         self.calls += 1
         self._ended(call)
@@ -115,6 +148,9 @@ class Ledger:
         if self._committing is not None:
             await self._committing
         self._thread.shutdown()
+
+    def _cost(self, reply: Reply) -> float:
+        return self._settings.cost(reply.tokens_in, reply.tokens_out)
 
     def _ended(self, call: int) -> None:
         self._open.discard(call)

@@ -9,7 +9,7 @@ import msgspec
 import openai
 
 from metaalign.data.teacher.completion import body_of, reply_in
-from metaalign.data.teacher.counting import estimated_in
+from metaalign.data.teacher.counting import estimated_in, most_in
 from metaalign.data.teacher.endpoint import Endpoint, line_of
 from metaalign.data.teacher.journal import Kept
 from metaalign.data.teacher.ledger import BudgetSpent, Ledger
@@ -135,7 +135,7 @@ class Live:
                     raise
                 manner = simpler
             else:
-                reply = reply_in(body, request)
+                reply = reply_in(body, (most_in(request), request.max_tokens))
                 # Only what has worked is kept: a text that is too long is refused in any manner.
                 self._manners[request.schema] = manner
                 self._answered = True

@@ -11,14 +11,15 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
+from metaalign.data.teacher.batches import Batches
 from metaalign.data.teacher.endpoint import Endpoint
 from metaalign.data.teacher.journal import Journal, Kept
 from metaalign.data.teacher.ledger import Ledger
 from metaalign.data.teacher.live import Live
 from metaalign.data.teacher.requests import Outcome, ReplyError, Request, Status, UselessError
 from metaalign.data.teacher.settings import Settings
-from metaalign.data.teacher.streams import Loop, Stream, in_order
-from metaalign.schema import UserError
+from metaalign.data.teacher.streams import WINDOW, Loop, Stream, in_order
+from metaalign.schema import Progress, UserError, silent
 
 CUT_OFF = "cut off at max_tokens"
 EMPTY = "the reply is empty"
@@ -57,10 +58,18 @@ class Teacher:
     With ``retry_quarantined``, requests in quarantine are asked once more, unless the check can
     meanwhile use what was replied.
 
+    ``progress`` is sent how far a batch of the batch API has come.
+
     Raises ``UserError`` where there is no key for OpenAI, and for a journal that cannot be used.
     """
 
-    def __init__(self, settings: Settings, *, retry_quarantined: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        retry_quarantined: bool = False,
+        progress: Progress = silent,
+    ) -> None:
         self.settings = settings
         self.endpoint = Endpoint.find(settings.model, settings.base_url, settings.key_variable)
         self.journal = Journal(settings.journal)
@@ -72,7 +81,12 @@ class Teacher:
         """Requests that are being sent, by key: equal ones share a flight."""
         self._ledger = Ledger(self.journal, settings)
         self._loop = Loop()
-        self._sender: Sender = Live(self.endpoint, settings, self._ledger)
+        self._window = max(WINDOW, settings.batch_size if settings.batch else 0)
+        self._sender: Sender
+        if settings.batch:
+            self._sender = Batches(self.endpoint, settings, self._ledger, progress)
+        else:
+            self._sender = Live(self.endpoint, settings, self._ledger)
 
     @property
     def calls(self) -> int:
@@ -94,7 +108,9 @@ class Teacher:
         thread of their own and may come from another ``each``. Raises as ``ask`` does.
         """
         try:
-            yield from in_order(self._loop, lambda: Stream(items, plan, self._sender.room))
+            yield from in_order(
+                self._loop, lambda: Stream(items, plan, self._sender.room, self._window)
+            )
         except UserError:
             self._loop.run(self._landed())
             raise
