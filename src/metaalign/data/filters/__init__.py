@@ -12,9 +12,11 @@ from msgspec import Struct
 from metaalign.data.filters.control_tokens import ControlTokens
 from metaalign.data.filters.exact import ExactDuplicates
 from metaalign.data.filters.length import Length
+from metaalign.data.filters.near import NearDuplicates
 
 _TYPES: tuple[type[Struct], ...] = (
     ExactDuplicates,
+    NearDuplicates,
     Length,
     ControlTokens,
 )

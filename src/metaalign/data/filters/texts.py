@@ -33,11 +33,9 @@ def preferences(group: Group) -> str:
     return "\n".join(sorted(said))
 
 
-def everything(group: Group) -> str:
-    """The talk, the candidates and the Meta-Prompts, as they come."""
-    candidates = (candidate.text for candidate in group.candidates)
-    said = (said.text for view in group.views for said in view.meta_prompt.tiers)
-    return "\n".join([talk(group), *candidates, *said])
+def content(group: Group) -> str:
+    """The talk and the candidates, as they come."""
+    return "\n".join([talk(group), *(candidate.text for candidate in group.candidates)])
 
 
 def places(group: Group) -> Iterator[tuple[str, str]]:
