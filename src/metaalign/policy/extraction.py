@@ -18,6 +18,10 @@ from metaalign.schema import (
 )
 
 BACKGROUND = "background"
+_SHORT = 60
+"""Characters of a sentence that only says yes or no to the one before."""
+_ASKED = 5
+"""Words of a question that somebody asks to answer it themselves."""
 
 
 def extract(meta_prompt: MetaPrompt) -> tuple[Preference, ...]:
@@ -58,10 +62,12 @@ def _read(text: str, tier: str, turn: int | None) -> Reading:
     left: list[Ambiguity] = []
     person: list[tuple[int, int]] = []
     of_person = turn is None and tier in known.person_tiers
-    for start, written in sentences(plain(text)):
+    said = list(sentences(plain(text)))
+    for number, (start, written) in enumerate(said):
         if turn is not None and not _speaks_of_answers(written, known):
             continue
-        sentence = look(written, known)
+        following = said[number + 1][1] if number + 1 < len(said) else ""
+        sentence = _look(written, following, known)
         found = finds(sentence, known)
         who = about(sentence, found, known) if of_person else []
         person += [(start + begin, start + end) for begin, end in who]
@@ -84,6 +90,22 @@ def _read(text: str, tier: str, turn: int | None) -> Reading:
         asked.append(Preference(tier, BACKGROUND, value, text[slice(*span)], False, span))
     asked.sort(key=lambda preference: preference.span or (0, 0))
     return Reading(tuple(asked), tuple(left))
+
+
+def _look(written: str, following: str, known: Rules) -> Sentence:
+    """The sentence, as the one that follows it means it to be read."""
+    if not following or len(following) > _SHORT:
+        return look(written, known)
+    then = lower(following)
+    if known.taken_back.match(then):
+        return look(written, known)._replace(taken_back=True)
+    if written.endswith("?") and written.count(" ") < _ASKED:
+        # "Bullets? No thanks." and "Bullets? Yes please." are wishes.
+        if known.no.match(then):
+            return look(f"{written[:-1]}.", known)._replace(taken_back=True)
+        if known.yes.match(then):
+            return look(f"{written[:-1]}.", known)
+    return look(written, known)
 
 
 def _span(sentence: Sentence, offset: int, start: int, end: int, alone: bool) -> tuple[int, int]:

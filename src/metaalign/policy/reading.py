@@ -16,7 +16,9 @@ from metaalign.policy.table import Candidates, Hit, Hits, Role
 _STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")
 _SINGLE_QUOTED = re.compile(r"'[^'\n]{1,100}(?:(?<=\w)'(?=\w)[^'\n]{1,100})*'(?!\w)")
 _QUOTED = re.compile(r"""\"[^\"]*\"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w)""")
-_ABBREVIATION = re.compile(r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|vs|etc)|\bno)$", re.IGNORECASE)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|a\.m|p\.m|vs|etc)|\bno)$", re.IGNORECASE
+)
 _NUMBERED = re.compile(r"(?:^|[:;,\s])\d$")
 _CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
 _PERSON_BORDER = re.compile(
@@ -50,6 +52,8 @@ class Sentence(NamedTuple):
     candidates: Candidates
     """The phrases that its words bring up."""
     hits: Hits
+    taken_back: bool = False
+    """The next sentence says "not that"."""
 
     def spans(self, role: Role) -> list[tuple[int, int]]:
         """Where phrases of ``role`` stand."""
@@ -175,6 +179,8 @@ def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) 
         named = value != hit.match["value"] or _NAMED.search(sentence.lowered, 0, begin + 1)
         if not named and _too_plain(value, hit.phrase.not_values):
             continue
+        if hit.phrase.dimension in _SEVERAL and _permitted(sentence, hit.start):
+            continue
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
         if _negated(sentence, hit.start, hit.end, rules):
@@ -183,6 +189,11 @@ def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) 
             yield Find(dimension, value, hit.start, hit.end)
             if dimension in _SEVERAL:
                 yield from _others(sentence, hit, dimension, masks)
+
+
+def _permitted(sentence: Sentence, start: int) -> bool:
+    """Whether what begins at ``start`` may be, but need not: "feel free to say ..."."""
+    return any(hit.start <= start <= hit.end + 1 for hit in sentence.hits.get("permitted", ()))
 
 
 def _others(
@@ -234,14 +245,17 @@ def _longest(found: list[Find]) -> list[Find]:
 
 def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) -> Iterator[Find]:
     doubled = sentence.spans("doubled")
+    # "Rank safety above a full answer" asks for no full answers.
+    names = sentence.spans("named") if "order" in sentence.hits else []
     inside = quoted(sentence.text)
     taken: list[Hit] = []
     for hit in _ranked(sentence, rules):
         phrase, start, end = hit.phrase, hit.start, hit.end
         if (
             (masks and any(start < stop and begin < end for begin, stop in masks))
-            or (inside and any(begin <= start and end <= stop for begin, stop in inside))
-            or (doubled and phrase.settled and any(start <= b and e <= end for b, e in doubled))
+            or (inside and _within(start, end, inside))
+            or (doubled and phrase.settled and _doubled(start, end, doubled))
+            or (names and phrase.dimension != PRIORITY and _within(start, end, names))
             or (taken and _takes(taken, hit))
         ):
             continue
@@ -254,6 +268,17 @@ def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
             value = None if _needless(sentence, start) else phrase.opposite
         if value is not None:
             yield Find(phrase.dimension, value, start, end)
+
+
+def _within(start: int, end: int, spans: list[tuple[int, int]]) -> bool:
+    return any(begin <= start and end <= stop for begin, stop in spans)
+
+
+def _doubled(start: int, end: int, doubled: list[tuple[int, int]]) -> bool:
+    """Whether what negates in a settled phrase is itself negated: "do not end without"."""
+    return any(
+        (start <= begin and stop <= end) or (begin <= start < stop) for begin, stop in doubled
+    )
 
 
 def _takes(taken: list[Hit], hit: Hit) -> bool:
@@ -337,15 +362,22 @@ def _merged(found: list[Find]) -> list[Find]:
 
 def _negated(sentence: Sentence, start: int, end: int, rules: Rules) -> bool:
     """Whether a negation stands shortly before or right behind [start, end)."""
+    if sentence.taken_back:
+        return True
     hits = sentence.hits
+    doubled = hits.get("doubled", [])
     for negator in hits.get("negator", ()):
         if negator.end > start or _overlaps(negator, hits.get("not_negator", ())):
+            continue
+        if _overlaps(negator, doubled):
             continue
         between = sentence.lowered[negator.end : start]
         near = len(_REACHED.findall(between)) <= rules.reach
         if near and _BETWEEN.fullmatch(between):
             return True
     for after in hits.get("negated_after", ()):
+        if _overlaps(after, doubled):
+            continue
         between = sentence.lowered[end : after.start]
         # At most two words, and nothing else, stand between: "jokes in here are not welcome".
         if after.start > end and len(between.split()) <= 2 and between.replace(" ", "a").isalnum():

@@ -35,6 +35,8 @@ class _Negation(Struct, frozen=True, forbid_unknown_fields=True):
     after: tuple[str, ...]
     doubled: tuple[str, ...]
     needless: tuple[str, ...]
+    permitted: tuple[str, ...]
+    taken_back: tuple[str, ...]
     exceptions: tuple[str, ...]
 
 
@@ -46,6 +48,8 @@ class _Marks(Struct, frozen=True, forbid_unknown_fields=True):
 class _Questions(Struct, frozen=True, forbid_unknown_fields=True):
     openers: frozenset[str]
     phrases: tuple[str, ...]
+    yes: tuple[str, ...]
+    no: tuple[str, ...]
 
 
 class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,6 +105,11 @@ class Rules(NamedTuple):
     """Words with which a question about anything begins."""
     over: Mapping[tuple[str, str], frozenset[str]]
     """(dimension, value) -> the values that say nothing beside it."""
+    taken_back: re.Pattern[str]
+    """What a sentence is that says "not that" of the one before."""
+    yes: re.Pattern[str]
+    """How the answer to "bullets?" begins that makes it a wish."""
+    no: re.Pattern[str]
     reach: int
     """Words over which a negation reaches."""
     person_tiers: tuple[str, ...]
@@ -137,6 +146,9 @@ def rules() -> Rules:
             for value, entry in values.items()
             if entry.over
         },
+        any_of(lexicon.negation.taken_back, lexicon.macros, lowered=True),
+        any_of(lexicon.questions.yes, lexicon.macros, lowered=True),
+        any_of(lexicon.questions.no, lexicon.macros, lowered=True),
         lexicon.negation.reach,
         person.tiers,
         any_of(person.phrases, lexicon.macros, lowered=True),
@@ -190,6 +202,7 @@ def _marks(lexicon: _Lexicon) -> Iterator[Phrase]:
         ("negated_after", negation.after),
         ("doubled", negation.doubled),
         ("needless", negation.needless),
+        ("permitted", negation.permitted),
         ("not_negator", negation.exceptions),
         ("topic", lexicon.topics.phrases),
         ("not_topic", lexicon.topics.exceptions),

@@ -14,6 +14,7 @@ from metaalign.policy.triggers import beginnings, triggers
 
 Role = Literal[
     "closed", "open", "ignored", "negator", "negated_after", "not_negator", "doubled", "needless",
+    "permitted",
     "person", "named", "order",
     "wish", "topic", "not_topic", "question",
     "conditional", "not_conditional", "hedged", "not_hedged", "asked", "alternatives",
