@@ -5,23 +5,21 @@ the way ends in one line that says what to do. Nothing is guessed: a reply that 
 sent back once to be repaired, and if that fails the kind is ``unknown`` and reading is an error.
 """
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, TypeVar, cast
-from urllib.parse import urlsplit
+from typing import TypeVar, cast
 
-import msgspec
 import openai
-from msgspec import Struct
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
+from openai.types.chat import ChatCompletion
 
-from metaalign.generate.replies import Replies, key_of
+from metaalign.data.teacher.endpoint import Endpoint
+from metaalign.data.teacher.manner import Manner
+from metaalign.data.teacher.requests import key_of
+from metaalign.generate.replies import Replies
 from metaalign.policy.asking import (
     ASKING_VERSION,
     Heard,
-    Message,
     Question,
     ReplyError,
     kind_question,
@@ -32,32 +30,9 @@ from metaalign.policy.asking import (
 from metaalign.policy.matrix import PriorityMatrix
 from metaalign.schema import USER_INFO, Classified, Dialogue, Kind, Reading, UserError
 
-KEY = "OPENAI_API_KEY"
-URL = "OPENAI_BASE_URL"
-NO_KEY = "none"
-"""Sent to servers that need no key: the client insists on one."""
 NOT_UNDERSTOOD = "reply not understood"
 
 _T = TypeVar("_T")
-
-
-class Manner(Struct, frozen=True):
-    """How a server is asked; what it refuses is left out from then on."""
-
-    form: Literal["json_schema", "json_object", "words"] = "json_schema"
-    """How the reply is held to its form; without a schema, it is spelled out in the messages."""
-    temperature: bool = True
-    """Whether to ask for temperature 0."""
-
-    def without(self, complaint: str) -> "Manner | None":
-        """What to try next after a server has refused; None if there is nothing left."""
-        if self.temperature and "temperature" in complaint:
-            return Manner(self.form, False)
-        if self.form == "json_schema":
-            return Manner("json_object", self.temperature)
-        if self.form == "json_object":
-            return Manner("words", self.temperature)
-        return None
 
 
 class RemoteReader:
@@ -83,14 +58,7 @@ class RemoteReader:
         timeout: float = 60.0,
         retries: int = 3,
     ) -> None:
-        base_url = base_url or os.environ.get(URL) or None
-        if base_url is not None and urlsplit(base_url).scheme not in ("http", "https"):
-            raise UserError(
-                f"{base_url!r} is no address of a server: it is like http://HOST:PORT/v1"
-            )
-        key = os.environ.get(KEY) or None
-        if key is None and base_url is None:
-            raise UserError(f"no key for OpenAI: set {KEY}, or name another server by its base URL")
+        self._endpoint = Endpoint.find(model, base_url)
         self.model = model
         self.matrix = matrix
         self.dropped: Counter[str] = Counter()
@@ -102,19 +70,16 @@ class RemoteReader:
         self._manner = Manner()
         self._replies = Replies(cache) if cache is not None else None
         self._client = openai.OpenAI(
-            api_key=key or NO_KEY, base_url=base_url, timeout=timeout, max_retries=retries
+            api_key=self._endpoint.key,
+            base_url=self._endpoint.base_url,
+            timeout=timeout,
+            max_retries=retries,
         )
 
     @property
     def name(self) -> str:
         """Who is asked: ``MODEL at HOST``."""
-        return f"{self.model} at {self.host}"
-
-    @property
-    def host(self) -> str:
-        """Host and port of the server; its address may hold more, such as a password."""
-        parts = urlsplit(str(self._client.base_url))
-        return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+        return self._endpoint.name
 
     def read(self, dialogue: Dialogue, *, talk_tier: str | None = USER_INFO) -> Reading:
         """What the texts of ``dialogue`` ask for: one request for every tier and every user turn.
@@ -191,12 +156,12 @@ class RemoteReader:
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
                 simpler = manner.without(str(error))
                 if simpler is None:
-                    raise UserError(f"{self.name} refuses the request: {_line(error)}") from error
+                    raise self._endpoint.refuses(error) from error
                 manner = simpler
             except openai.OpenAIError as error:
-                raise self._error(error) from error
+                raise self._endpoint.failed(error, self._retries + 1, self._timeout) from error
             except ValueError as error:  # what should be JSON is none
-                raise self._no_such_server() from error
+                raise self._endpoint.no_such_server() from error
             else:
                 # Only what has worked is kept: a text that is too long is refused in any manner.
                 self._manner = manner
@@ -204,63 +169,15 @@ class RemoteReader:
                 return self._text(completion)
 
     def _send(self, question: Question, manner: Manner) -> object:
-        schema = msgspec.json.decode(question.schema, type=dict[str, object])
-        messages = question.messages if manner.form == "json_schema" else question.spelled_out()
-        more: dict[str, object] = {"temperature": 0} if manner.temperature else {}
-        if manner.form == "json_schema":
-            held = {"name": question.name, "strict": True, "schema": schema}
-            more["response_format"] = {"type": "json_schema", "json_schema": held}
-        elif manner.form == "json_object":
-            more["response_format"] = {"type": "json_object"}
+        more = manner.held(question)
+        if manner.temperature:
+            more["temperature"] = 0
         # The body goes past the client's types: they name one server's fields.
-        return self._client.chat.completions.create(
-            model=self.model, messages=[_param(message) for message in messages], extra_body=more
-        )
+        return self._client.chat.completions.create(model=self.model, messages=[], extra_body=more)
 
     def _text(self, completion: object) -> str:
         # The client checks nothing of what a server has sent.
         try:
             return str(cast(ChatCompletion, completion).choices[0].message.content or "")
         except (AttributeError, IndexError, TypeError) as error:
-            raise self._no_such_server() from error
-
-    def _no_such_server(self) -> UserError:
-        return UserError(
-            f"{self.host} did not answer as an OpenAI-compatible server does: "
-            "check the base URL, it mostly ends in /v1"
-        )
-
-    def _error(self, error: openai.OpenAIError) -> UserError:
-        """What went wrong, in one line."""
-        tries = f"{self._retries + 1} tries"
-        if isinstance(error, openai.APITimeoutError):
-            return UserError(
-                f"{self.name} did not answer within {self._timeout:g} s in {tries}: "
-                "try again later, or allow more time"
-            )
-        if isinstance(error, openai.APIConnectionError):
-            return UserError(
-                f"cannot reach {self.host}: is the server running, and is the base URL right?"
-            )
-        if isinstance(error, openai.AuthenticationError | openai.PermissionDeniedError):
-            return UserError(
-                f"{self.host} refuses the key: set {KEY} to one that may use {self.model}"
-            )
-        if isinstance(error, openai.NotFoundError):
-            return UserError(
-                f"{self.host} has no model {self.model}, or its base URL is another, "
-                f"mostly one that ends in /v1: {_line(error)}"
-            )
-        if isinstance(error, openai.RateLimitError):
-            return UserError(
-                f"{self.host} is too busy, in {tries}, or the quota is spent: {_line(error)}"
-            )
-        return UserError(f"{self.host} failed, in {tries}: {_line(error)}: try again later")
-
-
-def _param(message: Message) -> ChatCompletionMessageParam:
-    return cast(ChatCompletionMessageParam, {"role": message.role, "content": message.content})
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:300] or type(error).__name__
+            raise self._endpoint.no_such_server() from error

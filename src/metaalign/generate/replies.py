@@ -6,10 +6,7 @@ A reply is kept under a hash of everything that was asked. Several processes may
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from hashlib import sha256
 from pathlib import Path
-
-import msgspec
 
 from metaalign.schema import UserError
 
@@ -17,11 +14,6 @@ BUSY_SECONDS = 30.0
 """How long to wait while another process writes."""
 
 _TABLE = "CREATE TABLE IF NOT EXISTS replies (key TEXT PRIMARY KEY, reply TEXT NOT NULL)"
-
-
-def key_of(*asked: object) -> str:
-    """A name for all that was asked: equal for equal parts, in this order."""
-    return sha256(msgspec.json.encode(asked)).hexdigest()
 
 
 class Replies:
