@@ -14,8 +14,13 @@ from metaalign.train.dpo import dpo_objective
 from metaalign.train.losses import (
     chosen_nll,
     dpo_loss,
+    ipo_loss,
+    lexicographic_loss,
+    log_ratio_difference,
+    plackett_luce_loss,
     sequence_logprobs,
     sft_loss,
+    simpo_loss,
     token_logprobs,
 )
 from metaalign.train.scoring import AnswerModel, answer_logprobs
@@ -71,6 +76,51 @@ def test_robust_dpo_by_hand() -> None:
 def test_chosen_nll_is_per_token() -> None:
     found = chosen_nll(torch.tensor([-6.0, -6.0]), torch.tensor([2, 3]))
     assert found.tolist() == [3.0, 2.0]
+
+
+def test_ipo_by_hand() -> None:
+    """h = 3 and 1 / (2 * 0.25) = 2; the loss is least, 0, where h is 2."""
+    assert ipo_loss(torch.tensor([3.0, 2.0]), beta=0.25).tolist() == [1.0, 0.0]
+
+
+def test_simpo_by_hand() -> None:
+    """-6 / 3 - -8 / 2 = 2; 0.5 * 2 - 0.4 = 0.6; -log(1 / (1 + e^-0.6)) = 0.4374880."""
+    found = simpo_loss(
+        torch.tensor([-6.0]), torch.tensor([-8.0]), torch.tensor([3]), torch.tensor([2]), 0.5, 0.4
+    )
+    assert found.item() == pytest.approx(0.4374880, abs=1e-6)
+
+
+def test_plackett_luce_by_hand() -> None:
+    """Scores ln 1, ln 2, ln 3, best the last: -log(3 / 6) - log(2 / 3) = log 3."""
+    scores = torch.tensor([[1.0, 2.0, 3.0]]).log()
+    assert plackett_luce_loss(scores, torch.tensor([[2, 1, 0]])).tolist() == pytest.approx(
+        [math.log(3)]
+    )
+
+
+def test_plackett_luce_of_two_is_dpo() -> None:
+    one, two, three, four = torch.randn(4, 9)
+    h = log_ratio_difference(one, two, three, four)
+    scores = torch.stack([0.3 * h, torch.zeros(9)], dim=1)
+    found = plackett_luce_loss(scores, torch.tensor([[0, 1]]).expand(9, 2))
+    torch.testing.assert_close(found, dpo_loss(one, two, three, four, beta=0.3))
+
+
+def test_plackett_luce_compares_neither_equals_nor_what_nobody_ranked() -> None:
+    """One best, two equal ones, one unranked and one place empty: -2 log terms, both of the best.
+
+    Scores ln 4, ln 1, ln 3: -log(4 / (4 + 1 + 3)) = log 2.
+    """
+    scores = torch.tensor([[4.0, 1.0, 3.0, 9.0, 5.0], [1.0, 2.0, 3.0, 4.0, 5.0]]).log()
+    ranks = torch.tensor([[0, 1, 1, -1, -1], [0, 0, -1, -1, -1]])
+    assert plackett_luce_loss(scores, ranks).tolist() == pytest.approx([math.log(2), 0.0])
+
+
+def test_lexicographic_margins_by_hand() -> None:
+    """beta h = 1 and margins 2, 1, 0.5: -log sigmoid(-1), (0), (0.5)."""
+    found = lexicographic_loss(torch.full((3,), 2.0), torch.arange(3), beta=0.5, margin=2.0)
+    assert found.tolist() == pytest.approx([1.3132617, 0.6931472, 0.4740770], abs=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "smoothing"), [("sigmoid", 0.0), ("robust", 0.2)])
