@@ -4,6 +4,7 @@ They return one loss per unit (a token for SFT, a pair for DPO). The trainer tak
 units of a step, so that the size of a batch and accumulation do not change the gradient.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -167,7 +168,7 @@ def plackett_luce_loss(scores: Tensor, ranks: Tensor) -> Tensor:
         ``[groups]``; 0 for a group in which nothing stands above anything.
     """
     below = (ranks[:, None, :] > ranks[:, :, None]) & (ranks >= 0)[:, :, None]
-    itself = ranks.new_ones(ranks.shape[1], dtype=bool).diag()
+    itself = torch.eye(ranks.shape[1], dtype=torch.bool, device=ranks.device)
     among = scores[:, None, :].masked_fill(~(below | itself), float("-inf"))
     return (among.logsumexp(-1) - scores).masked_fill(~below.any(-1), 0.0).sum(-1)
 
