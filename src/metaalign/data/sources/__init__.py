@@ -1,14 +1,24 @@
 """The public datasets that metaalign reads, one short file each."""
 
 from metaalign.data.sources import (
+    beavertails,
+    chat_jsonl,
     habermas,
+    helpsteer2,
+    helpsteer3,
     hh_rlhf,
     llama_factory,
+    metaalign_paper,
     moralchoice,
+    multifaceted,
     oasst,
     persona_statements,
+    pku_saferlhf,
     polis,
+    prism,
+    trl,
     truthfulqa,
+    ultrafeedback,
 )
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import (
@@ -24,14 +34,24 @@ from metaalign.data.sources.records import (
 SOURCES: dict[str, Source] = {
     module.SOURCE.name: module.SOURCE
     for module in (
+        beavertails,
+        chat_jsonl,
         habermas,
+        helpsteer2,
+        helpsteer3,
         hh_rlhf,
         llama_factory,
+        metaalign_paper,
         moralchoice,
+        multifaceted,
         oasst,
         persona_statements,
+        pku_saferlhf,
         polis,
+        prism,
+        trl,
         truthfulqa,
+        ultrafeedback,
     )
 }
 """Every known source by its name on the command line."""

@@ -44,6 +44,8 @@ class Source(Struct, frozen=True):
     """The place on the Hugging Face hub, ``hf:OWNER/NAME``, if it is published there."""
     options: type["Options"] | None = None
     """What ``read`` can be told besides, as ``options``; None if nothing."""
+    notes: Callable[[Place | Path], tuple[str, ...]] | None = None
+    """What is worth telling of a place besides its groups, in lines; reads it once more."""
 
     @property
     def non_commercial(self) -> bool:

@@ -1,0 +1,54 @@
+"""Records that belong together but stand apart in a file, such as the answers to one prompt."""
+
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+
+
+def grouped(records: Iterable[T], key: Callable[[T], str], record: type[T]) -> Iterator[list[T]]:
+    """The ``records`` that share a key, as lists, in the order in which each key came first.
+
+    They wait on disk, in a temporary database that is gone afterwards, so memory holds one list
+    at a time. ``record`` is their type, which ``msgspec`` can encode.
+    """
+    encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(record)
+    with tempfile.TemporaryDirectory(prefix="metaalign-") as folder:
+        path = Path(folder) / "records.sqlite"
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            # Nothing outlives this function, so nothing needs to survive a crash.
+            database.execute("PRAGMA journal_mode = OFF")
+            database.execute("PRAGMA synchronous = OFF")
+            database.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, first INTEGER)")
+            database.execute("CREATE TABLE records (first INTEGER, record BLOB)")
+            database.execute("BEGIN")
+            for number, one in enumerate(records):
+                database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (key(one), number))
+                database.execute(
+                    "INSERT INTO records SELECT first, ? FROM keys WHERE key = ?",
+                    (encoder.encode(one), key(one)),
+                )
+            database.execute("CREATE INDEX by_first ON records (first)")
+            database.execute("COMMIT")
+            yield from _lists(database, decoder)
+
+
+def _lists(
+    database: sqlite3.Connection, decoder: "msgspec.msgpack.Decoder[T]"
+) -> Iterator[list[T]]:
+    found: list[T] = []
+    before = None
+    for first, data in database.execute("SELECT first, record FROM records ORDER BY first, rowid"):
+        if first != before and found:
+            yield found
+            found = []
+        before = first
+        found.append(decoder.decode(data))
+    if found:
+        yield found
