@@ -52,13 +52,13 @@ def system_message(said: Sequence[TierText], *, fenced: bool = False) -> list[Pa
         if tier.tier == SYSTEM_INFO and number == 0 and not fenced:
             parts.append(Part(tier.tier, tier.text))
         else:
-            parts += _fenced(tier)
+            parts.append(Part(tier.tier, _fenced(tier)))
     return parts
 
 
 def above_query(said: Sequence[TierText]) -> list[Part]:
     """What stands above the query in the first user message."""
-    return [part for tier in said for part in (*_fenced(tier), Part(tier.tier, "\n\n"))]
+    return [Part(tier.tier, f"{_fenced(tier)}\n\n") for tier in said]
 
 
 def read_system_message(text: str, tiers: Sequence[str]) -> list[TierText]:
@@ -81,12 +81,8 @@ def read_first_message(text: str, tiers: Sequence[str]) -> tuple[list[TierText],
     return said, rest or ""
 
 
-def _fenced(said: TierText) -> list[Part]:
-    return [
-        Part(said.tier, f"<{said.tier}>\n"),
-        Part(said.tier, said.text),
-        Part(said.tier, f"\n</{said.tier}>"),
-    ]
+def _fenced(said: TierText) -> str:
+    return f"<{said.tier}>\n{said.text}\n</{said.tier}>"
 
 
 def _read_fences(text: str, tiers: Sequence[str]) -> tuple[list[TierText], str | None]:

@@ -1,6 +1,6 @@
 """What a rendered dialogue is made of, before it is tokens."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from metaalign.schema import SYSTEM_INFO, USER_INFO, Dialogue
@@ -46,15 +46,41 @@ class Layout(Protocol):
         ...
 
 
-def runs(parts: Sequence[Part]) -> Iterator[list[Part]]:
-    """The stretches of text between control tokens, each as the parts that it is made of."""
-    run: list[Part] = []
+class Run(NamedTuple):
+    """A stretch of text between control tokens: one text to the tokenizer."""
+
+    text: str
+    owners: list[Part]
+    """The first part of each that speaks in it, in order."""
+    borders: list[int]
+    """Where one of them ends and the next begins, in characters."""
+
+
+def runs(parts: Sequence[Part]) -> list[Part | Run]:
+    """The control tokens, and the stretches of text before, between and after them."""
+    row: list[Part | Run] = []
+    waiting: list[Part] = []
     for part in parts:
         if part.control is None:
             if part.text:
-                run.append(part)
-        elif run:
-            yield run
-            run = []
-    if run:
-        yield run
+                waiting.append(part)
+            continue
+        if waiting:
+            row.append(_run(waiting))
+            waiting.clear()
+        row.append(part)
+    if waiting:
+        row.append(_run(waiting))
+    return row
+
+
+def _run(parts: Sequence[Part]) -> Run:
+    owners = [parts[0]]
+    borders: list[int] = []
+    size = len(parts[0].text)
+    for part in parts[1:]:
+        if part.tier != owners[-1].tier or part.loss != owners[-1].loss:
+            owners.append(part)
+            borders.append(size)
+        size += len(part.text)
+    return Run("".join([part.text for part in parts]), owners, borders)

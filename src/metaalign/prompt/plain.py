@@ -9,11 +9,12 @@ tokens are taken out of a copy of the tokenizer, and what remains cannot produce
 import json
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
+from metaalign.prompt.widths import steps, widths_of
 from metaalign.schema import UserError
 
 _SHAPE = re.compile(r"<\S+>|\[\S+\]|｜\S+｜")
@@ -76,7 +77,9 @@ class PlainText:
                 "AutoTokenizer and the tokenizers library installed"
             )
         self._ids = frozenset(token.id for token in self.control.values())
-        self._backend = _without(backend, self._ids)
+        data = _without(backend, self._ids)
+        self._backend = type(backend).from_str(json.dumps(data))
+        self._widths = widths_of(self._backend, data)
         halves = "|".join(re.escape(text) for text in self.control if len(text) > 1)
         self._whole = re.compile(halves, re.IGNORECASE) if halves else None
 
@@ -86,33 +89,39 @@ class PlainText:
         """Every text as ordinary tokens, none of them a control token.
 
         Args:
-            borders: for every text the places, in characters and within it, to be found again among
-                its tokens.
+            borders: for every text the places, in characters, ascending and within it, to be found
+                again among its tokens.
 
         Raises:
             UserError: a text is not valid Unicode.
         """
         _check(texts)
         if borders is None:
-            found = self._backend.encode_batch_fast(texts, add_special_tokens=False)
-            encoded = [Tokens(one.ids, []) for one in found]
-        else:
+            borders = [()] * len(texts)
+        if self._widths is None and any(borders):
             found = self._backend.encode_batch(texts, add_special_tokens=False)
-            encoded = [
-                Tokens(one.ids, [_first_token(one, border) for border in mine])
-                for one, mine in zip(found, borders, strict=True)
-            ]
-        return [
-            one
-            if self._ids.isdisjoint(one.ids)
-            else self._apart(text, borders[i] if borders else ())
-            for i, (text, one) in enumerate(zip(texts, encoded, strict=True))
-        ]
+        else:
+            found = self._backend.encode_batch_fast(texts, add_special_tokens=False)
+        return [self._tokens(*one) for one in zip(texts, found, borders, strict=True)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ordinary tokens."""
         text: str = self._backend.decode(list(ids), skip_special_tokens=False)
         return text
+
+    def _tokens(self, text: str, found: Any, borders: Sequence[int]) -> Tokens:
+        """What the tokenizer found in a text, and the borders in it."""
+        ids: list[int] = found.ids
+        if not self._ids.isdisjoint(ids):
+            return self._apart(text, borders)
+        if not borders:
+            return Tokens(ids, [])
+        if self._widths is not None:
+            cuts = self._widths.cuts(text, ids, borders)
+            if cuts is not None:
+                return Tokens(ids, cuts)
+            found = self._backend.encode(text, add_special_tokens=False)
+        return Tokens(ids, [_first_token(found, border) for border in borders])
 
     def _apart(self, text: str, borders: Sequence[int]) -> Tokens:
         """Some vocabularies spell a control token among their words: read the text in pieces.
@@ -147,23 +156,23 @@ def plain_text(tokenizer: Any) -> PlainText:
     return known[1]
 
 
-def _without(backend: Any, control: frozenset[int]) -> Any:
-    """A copy of a ``tokenizers.Tokenizer`` without these added tokens."""
+def _without(backend: Any, control: frozenset[int]) -> dict[str, Any]:
+    """A ``tokenizers.Tokenizer`` without these added tokens, as JSON that was read."""
     data: dict[str, Any] = json.loads(backend.to_str())
     data["added_tokens"] = [t for t in data["added_tokens"] if t["id"] not in control]
     data |= {"post_processor": None, "truncation": None, "padding": None}
-    steps = list(_steps(data.get("pre_tokenizer")))
-    if any(step.get("prepend_scheme") == "first" for step in steps):
+    before = steps(data.get("pre_tokenizer"))
+    if any(step.get("prepend_scheme") == "first" for step in before):
         # Only the first word of everything gets a space before it, and no text here is that.
         data["decoder"] = _keeping_spaces(data["decoder"])
-        steps += _steps(data["decoder"])
-        for step in steps:
+        before += steps(data["decoder"])
+        for step in before:
             if step.get("prepend_scheme") == "first":
                 step["prepend_scheme"] = "never"
-    for step in steps:
+    for step in before:
         if step.get("type") == "ByteLevel" and step.get("add_prefix_space"):
             step["add_prefix_space"] = False
-    return type(backend).from_str(json.dumps(data))
+    return data
 
 
 def _first_token(encoding: Any, border: int) -> int:
@@ -172,17 +181,6 @@ def _first_token(encoding: Any, border: int) -> int:
     if token is None:  # a normaliser took the character away
         token = bisect_right([end for _, end in encoding.offsets], border)
     return int(token)
-
-
-def _steps(part: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
-    """The steps of a pre-tokenizer or a decoder, those of sequences one by one."""
-    if part is not None:
-        inner = part.get("pretokenizers") or part.get("decoders")
-        if inner is None:
-            yield dict(part) if not isinstance(part, dict) else part
-        else:
-            for step in inner:
-                yield from _steps(step)
 
 
 def _keeping_spaces(decoder: Any) -> Any:

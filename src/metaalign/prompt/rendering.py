@@ -6,12 +6,11 @@ business: ``native`` for tokenizers that have the tier markers, ``template`` for
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
 from typing import Any, NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
 from metaalign.prompt.native import NativeLayout, has_markers
-from metaalign.prompt.parts import DEFAULT_TIERS, Layout, Part, Read, runs
+from metaalign.prompt.parts import DEFAULT_TIERS, Layout, Part, Read, Run, runs
 from metaalign.prompt.plain import PlainText, Tokens, plain_text
 from metaalign.prompt.template import TemplateLayout
 from metaalign.schema import Dialogue, UserError
@@ -64,8 +63,9 @@ def encode_batch(
     """
     layout = layout_of(tokenizer, tiers)
     plain = plain_text(tokenizer)
-    rows = [layout.parts(_checked(dialogue)) for dialogue in dialogues]
-    tokens = _tokenised([run for row in rows for run in runs(row)], plain)
+    rows = [runs(layout.parts(_checked(dialogue))) for dialogue in dialogues]
+    texts = [item for row in rows for item in row if isinstance(item, Run)]
+    tokens = iter(plain.encode([run.text for run in texts], [run.borders for run in texts]))
     return [_assembled(row, tokens) for row in rows]
 
 
@@ -120,51 +120,25 @@ def _checked(dialogue: Dialogue) -> Dialogue:
     return dialogue
 
 
-def _tokenised(texts: list[list[Part]], plain: PlainText) -> Iterator[Tokens]:
-    """The tokens of every run, in order. Only runs of several parts need to know who said what."""
-    joined = ["".join(part.text for part in run) for run in texts]
-    alone = [text for run, text in zip(texts, joined, strict=True) if len(run) == 1]
-    mixed = [text for run, text in zip(texts, joined, strict=True) if len(run) > 1]
-    borders = [_borders(run) for run in texts if len(run) > 1]
-    singles = iter(plain.encode(alone) if alone else ())
-    others = iter(plain.encode(mixed, borders) if mixed else ())
-    return (next(singles if len(run) == 1 else others) for run in texts)
-
-
-def _assembled(row: list[Part], tokens: Iterator[Tokens]) -> Encoded:
+def _assembled(row: Sequence[Part | Run], tokens: Iterator[Tokens]) -> Encoded:
     ids: list[int] = []
     mask: list[bool] = []
     tiers: list[str] = []
-    waiting: list[Part] = []
-
-    def text() -> None:
-        """The tokens of the run that ends here."""
-        if not waiting:
-            return
-        found = next(tokens)
-        ids.extend(found.ids)
-        first = 0
-        for part, last in zip(waiting, (*found.cuts, len(found.ids)), strict=True):
-            mask.extend([part.loss] * (last - first))
-            tiers.extend([part.tier] * (last - first))
-            first = last
-        waiting.clear()
-
-    for part in row:
-        if part.control is None:
-            waiting.extend([part] if part.text else [])
+    for item in row:
+        if isinstance(item, Part):
+            if item.control is not None:
+                ids.append(item.control)
+                mask.append(item.loss)
+                tiers.append(item.tier)
             continue
-        text()
-        ids.append(part.control)
-        mask.append(part.loss)
-        tiers.append(part.tier)
-    text()
+        found = next(tokens)
+        ids += found.ids
+        first = 0
+        for owner, last in zip(item.owners, (*found.cuts, len(found.ids)), strict=True):
+            mask += [owner.loss] * (last - first)
+            tiers += [owner.tier] * (last - first)
+            first = last
     return Encoded(tuple(ids), tuple(mask), tuple(tiers))
-
-
-def _borders(run: list[Part]) -> list[int]:
-    """Where the parts of a run meet, in characters."""
-    return list(accumulate(len(part.text) for part in run[:-1]))
 
 
 def _stretches(ids: Sequence[int], plain: PlainText) -> Iterator[Read]:

@@ -82,8 +82,8 @@ class TemplateLayout:
             text = self._guard.close(turn.text)
             contents.append([*content, Part(turn.role, text, loss=turn.role == "assistant")])
         parts: list[Part] = []
-        for item in self._skeleton(system, len(dialogue.turns)):
-            parts += [item.part] if item.message is None else contents[item.message]
+        for part, message in self._skeleton(system, len(dialogue.turns)):
+            parts += (part,) if message is None else contents[message]
         return parts
 
     def read(self, stretches: Sequence[Read]) -> Dialogue:
@@ -159,7 +159,8 @@ class TemplateLayout:
         strip = False
         for number, piece in enumerate(pieces):
             token = self._control.get(piece) if number % 2 else None
-            loss = owner == "assistant" and owner == before and not any(p.control for p in parts)
+            opened = any(part.control is not None for part in parts)
+            loss = owner == before == "assistant" and not opened
             if token is not None:
                 tier = START if not parts and before is None and self._is_start(token) else owner
                 parts.append(Part(tier, control=token.id, loss=loss))
