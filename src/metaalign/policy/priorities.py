@@ -95,14 +95,15 @@ def priorities(names: Mapping[str, Named], order: Order) -> Priorities:
             macros[f"{value}_{side}"] = f"{letter}[A-Z]*"
             phrases += [Phrase("named", source, value=letter) for source in sources]
     kept, broken = letters["kept"], letters["broken"]
+    # The public's view: what is the public's counts as the public.
     macros |= {
-        "first": f"(?P<first>[{kept}])[A-Z]*",
-        "broken": f"(?P<broken>[{broken}])[A-Z]*",
-        "lost": f"(?P<lost>[{kept}])[A-Z]*",
-        "given_up": f"(?P<given_up>[{broken}])[A-Z]*",
-        "kept": f"[{kept}][A-Z]*",
-        "bad": f"[{broken}][A-Z]*",
-        "any": "[A-Z]+",
+        "first": f"(?P<first>[{kept}])[A-Z]*(?:'s?)?",
+        "broken": f"(?P<broken>[{broken}])[A-Z]*(?:'s?)?",
+        "lost": f"(?P<lost>[{kept}])[A-Z]*(?:'s?)?",
+        "given_up": f"(?P<given_up>[{broken}])[A-Z]*(?:'s?)?",
+        "kept": f"[{kept}][A-Z]*(?:'s?)?",
+        "bad": f"[{broken}][A-Z]*(?:'s?)?",
+        "any": "[A-Z]+(?:'s?)?",
     }
     rule = Phrase("order", "", dimension=PRIORITY, negated_inside=True)
     rules = [

@@ -33,6 +33,8 @@ _PLACED = frozenset({"opening", "sign_off"})
 """Dimensions that say where in the answer their value stands."""
 _SEVERAL = frozenset({"include", "avoid"})
 """Dimensions of which one wish may name several values."""
+_AGAINST = "avoid"
+"""The dimension that is meant all the more where a sentence is taken back."""
 _MORE = re.compile(
     r"""\s*(?:,|,?\s+(?:and|or|nor|&))\s+(?:(?:the|words?|phrase|term|not|never)\s+)*"""
     r"""(?P<value>"[^"]+"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w))"""
@@ -183,7 +185,8 @@ def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) 
             continue
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
-        if _negated(sentence, hit.start, hit.end, rules):
+        against = sentence.taken_back and dimension == _AGAINST
+        if not against and _negated(sentence, hit.start, hit.end, rules):
             dimension = None if _needless(sentence, hit.start) else hit.phrase.opposite
         if dimension is not None:
             yield Find(dimension, value, hit.start, hit.end)
