@@ -118,6 +118,46 @@ def connected(sketch: Any, threshold: float) -> Any:
     return lead
 
 
+class Index:
+    """Sketches that others can be looked up in."""
+
+    def __init__(self, sketch: Any, threshold: float) -> None:
+        """As in ``connected``."""
+        np = numpy()
+        self._sketch, self._threshold = sketch, threshold
+        self._rows = band_rows(threshold, sketch.shape[1])
+        own = np.arange(len(sketch))
+        self._bands = []
+        for start in range(0, sketch.shape[1] - self._rows + 1, self._rows):
+            keys = _keys(sketch, own, start, self._rows)
+            order = np.argsort(keys, kind="stable")
+            self._bands.append((start, keys[order], order))
+
+    def nearest(self, sketch: Any) -> list[tuple[int, float] | None]:
+        """For every row of ``sketch`` the row of the index that is most alike and how much, if it
+        reaches the threshold; the first of several."""
+        np = numpy()
+        best = np.zeros(len(sketch))
+        found = np.full(len(sketch), -1)
+        own = np.arange(len(sketch))
+        for start, keys, order in self._bands:
+            wanted = _keys(sketch, own, start, self._rows)
+            at = np.searchsorted(keys, wanted)
+            for distance in range(_NEIGHBOURS):
+                place = np.minimum(at + distance, len(keys) - 1)
+                hits = np.flatnonzero((at + distance < len(keys)) & (keys[place] == wanted))
+                if not len(hits):
+                    break
+                rows = order[place[hits]]
+                alike = estimate(sketch[hits], self._sketch[rows])
+                better = (alike > best[hits]) | ((alike == best[hits]) & (rows < found[hits]))
+                best[hits[better]], found[hits[better]] = alike[better], rows[better]
+        return [
+            (int(row), float(alike)) if row >= 0 and alike >= self._threshold else None
+            for row, alike in zip(found, best, strict=True)
+        ]
+
+
 def _keys(sketch: Any, own: Any, start: int, rows: int) -> Any:
     """The bytes of a band as one number for each of the rows ``own``."""
     np = numpy()

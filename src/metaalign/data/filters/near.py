@@ -15,7 +15,7 @@ from metaalign.schema import Group
 
 By = Literal["group", "talk", "query", "preferences"]
 
-_TEXTS: Mapping[By, Callable[[Group], str]] = {
+TEXTS: Mapping[By, Callable[[Group], str]] = {
     "group": content,
     "talk": talk,
     "query": query,
@@ -53,7 +53,7 @@ class NearDuplicates(
     """Characters of a shingle, after case and repeated space are gone."""
 
     def sign(self, groups: Sequence[Group]) -> list[bytes]:
-        texts = [folded(_TEXTS[self.by](group)) for group in groups]
+        texts = [folded(TEXTS[self.by](group)) for group in groups]
         salts = [_meta_prompts(group) for group in groups] if self.by == "group" else None
         return _signatures(texts, self.permutations, self.shingle, salts)
 
