@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.data.makers import real_file
 from tests.data.sources.asking import order_of
 
 from metaalign.data.sources import SOURCES, Place, Quarantine, Skipped
@@ -172,3 +173,19 @@ def test_numbers_are_compared_as_the_paper_rounds_them(
 ) -> None:
     lines = compared(samples, preferences)
     assert all(f"{word} the paper's" in line for word, line in zip(words, lines, strict=True))
+
+
+def test_real_files_of_other_people_are_recognised_or_refused(tmp_path: Path) -> None:
+    pairs = real_file("dpo_with_system_turns.jsonl.gz")
+    assert notes(pairs)[0] == (
+        "dpo_with_system_turns.jsonl.gz: 300 samples as messages with chosen and rejected; family "
+        "helpful, as its name holds none; split dpo; 0 records not read"
+    )
+    skipped = Skipped()
+    groups = read(pairs, skipped)
+    assert sum(len(v.annotations) or 1 for g in groups for v in g.views) == 300 - skipped.total()
+    assert sum(bool(v.meta_prompt.system_info) for g in groups for v in g.views) > 70
+    answered = notes(real_file("roleplay_instructions.jsonl.gz"))[0]
+    assert "3,146 samples as instruction with output" in answered
+    with pytest.raises(UserError, match=r"Best Answer.* no layout that is known"):
+        read(real_file("truthfulqa.jsonl.gz"))

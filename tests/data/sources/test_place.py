@@ -1,7 +1,6 @@
 """Places: what a text names, which files that is, and what names their content."""
 
 import json
-import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -165,9 +164,6 @@ def test_without_a_network_the_hub_is_one_line(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.network
-@pytest.mark.skipif(
-    os.environ.get("METAALIGN_NETWORK") != "1", reason="needs the internet: METAALIGN_NETWORK=1"
-)
 def test_a_dataset_of_the_hub_is_read_and_pinned() -> None:
     class Pair(Struct):
         prompt: str

@@ -103,8 +103,9 @@ def test_instructions_that_leave_the_person_no_say_are_left_out(folder: Path) ->
     assert not any("Weigh" in g.views[0].meta_prompt.system_info for g in opinions)
 
 
-def test_the_file_of_conversations_will_do_and_a_missing_survey_is_named(folder: Path) -> None:
-    assert list(read(folder / "conversations.jsonl")) == list(read(folder))
+def test_it_takes_the_folder_with_both_files(folder: Path) -> None:
+    with pytest.raises(UserError, match="one file of PRISM: give the folder"):
+        list(read(folder / "conversations.jsonl"))
     (folder / "survey.jsonl").unlink()
     with pytest.raises(UserError, match=r"has no file survey\.jsonl"):
         list(read(folder))

@@ -2,13 +2,14 @@
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from msgspec import Struct
 from tests.data.sources.published import habermas_record, hh_record, persona_record, write_lines
 
-from metaalign.data.sources import SOURCES, count_records, read_records
+from metaalign.data.sources import SOURCES, Place, count_records, read_records
 from metaalign.schema import UserError
 
 
@@ -104,3 +105,16 @@ def test_every_source_reads_its_layout_and_says_what_it_is(
         write_lines(path, [record, {k: v for k, v in record.items() if k != field}])
         with pytest.raises(UserError, match=f"line 2: .*`{field}`"):
             list(SOURCES[source].read(path))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_every_source_names_its_dataset_its_licence_and_where_it_is(name: str) -> None:
+    source = SOURCES[name]
+    docstring = " ".join((sys.modules[source.read.__module__].__doc__ or "").split())
+    assert "ataset" in docstring and "group" in docstring
+    if source.licence != "unknown":
+        assert source.licence.split("-")[0] in docstring.lower()
+    if source.hub:
+        place = Place.parse(source.hub)
+        assert place.on_hub and str(place) == source.hub
+        assert place.name in docstring

@@ -189,48 +189,42 @@ def _parquet_rows(path: Path, fields: Sequence[str]) -> Iterator[Row]:
                 yield Row(f"row {number}", value)
 
 
-_OUTSIDE = re.compile(rb'["\[\]{},]')
-_INSIDE = re.compile(rb'["\\]')
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"'
+_TO_BRACKET = re.compile(rb'(?:[^"\[\]{}]++|%s)*+' % _STRING, re.DOTALL)
+_TO_COMMA = re.compile(rb'(?:[^"\[\]{},]++|%s)*+' % _STRING, re.DOTALL)
 
 
 def _array_rows(stream: io.BufferedReader) -> Iterator[Row]:
     """The elements of a JSON array, one at a time, each with the line on which it begins."""
     buffer = bytearray()
     begin = at = depth = 0
-    line, quoted, some = 1, False, False
+    line, some = 1, False
     while chunk := stream.read1(_CHUNK):
         buffer += chunk
-        while match := (_INSIDE if quoted else _OUTSIDE).search(buffer, at):
-            mark = match[0]
-            if mark == b"\\":
-                if match.end() == len(buffer):
-                    break  # what it escapes is in the next chunk
-                at = match.end() + 1
-                continue
-            at = match.end()
-            if mark == b'"':
-                quoted = not quoted
-            elif mark in b"[{":
+        while True:
+            at = (_TO_BRACKET if depth > 1 else _TO_COMMA).match(buffer, at).end()  # type: ignore[union-attr]
+            mark = bytes(buffer[at : at + 1])
+            if mark in (b"", b'"'):
+                break  # the buffer ends, perhaps within a string
+            at += 1
+            if mark in b"[{":
                 depth += 1
                 if depth == 1:
                     begin, line = at, line + buffer.count(_NEWLINE, 0, at)
-            else:
-                ended = depth == 1
-                depth -= mark in b"]}"
-                if not ended:
-                    continue
-                element = bytes(buffer[begin : at - 1])
-                if element.strip() or mark == b"," or some:
-                    gap = element[: len(element) - len(element.lstrip())]
-                    yield Row(f"line {line + gap.count(_NEWLINE)}", element)
-                some = mark == b","
-                line += element.count(_NEWLINE)
-                begin = at
-                if depth == 0:
-                    _nothing_more(bytes(buffer[at:]) + stream.read(_CHUNK), line)
-                    return
-        else:
-            at = len(buffer)
+                continue
+            depth -= mark in b"]}"
+            if depth > 1 or (depth == 1 and mark != b","):
+                continue
+            element = bytes(buffer[begin : at - 1])
+            if element.strip() or mark == b"," or some:
+                gap = element[: len(element) - len(element.lstrip())]
+                yield Row(f"line {line + gap.count(_NEWLINE)}", element)
+            some = mark == b","
+            line += element.count(_NEWLINE)
+            begin = at
+            if depth == 0:
+                _nothing_more(bytes(buffer[at:]) + stream.read(_CHUNK), line)
+                return
         del buffer[:begin]
         at -= begin
         begin = 0

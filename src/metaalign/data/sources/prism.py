@@ -27,7 +27,7 @@ from metaalign.data.families import Material, Person, helpful_group, opinion_gro
 from metaalign.data.sources.kinds import at_least
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped, Source, read_records
-from metaalign.schema import Candidate, Group, Turn
+from metaalign.schema import Candidate, Group, Turn, UserError
 
 NAME = "prism"
 CONTESTED = ("values guided", "controversy guided")
@@ -65,14 +65,17 @@ class Participant(Struct, frozen=True):
 def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) -> Iterator[Group]:
     """The groups of a folder with ``conversations.jsonl`` and ``survey.jsonl``, or of the hub.
 
-    A file of conversations will do if the survey lies beside it. What is left out is counted in
-    ``skipped`` by reason.
+    What is left out is counted in ``skipped`` by reason. Raises ``UserError`` for a single file.
     """
     place, skipped = Place.of(place), Skipped() if skipped is None else skipped
-    one_file = place.path is not None and place.path.is_file()
-    conversations = place if one_file else place.part("conversations")
+    if place.path is not None and place.path.is_file():
+        raise UserError(
+            f"{place.path} is one file of PRISM: give the folder that holds conversations.jsonl "
+            "and survey.jsonl"
+        )
     # 1,500 people: small enough to hold.
     people = {p.user_id: p for p in read_records(place.part("survey"), Participant)}
+    conversations = place.part("conversations")
     for record in read_records(conversations, Record):
         if record.user_id not in people:
             skipped["the survey does not know the person"] += 1
