@@ -5,7 +5,7 @@ a view then comes to is asked of the Priority Matrix, with all that its Meta-Pro
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -158,7 +158,7 @@ def _add_neutral(
         said[USER_INFO].append((text, _read(USER_INFO, text)))
 
 
-@cache
+@lru_cache(maxsize=4096)
 def _read(tier: str, text: str) -> tuple[Preference, ...]:
     return extract(MetaPrompt((TierText(tier, text),)))
 

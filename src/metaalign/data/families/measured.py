@@ -37,7 +37,7 @@ _HELP = (
     r"|show|teach|offer)"
 )
 _REFUSAL = re.compile(
-    rf"\bi ?(?:really |simply |just )?{_CANNOT}\b(?:[^.!?\n]{{0,40}}?\b{_HELP}\b)"
+    rf"\bi ?(?:really |simply |just )?{_CANNOT}\b(?! wait\b)[^.!?\n]{{0,40}}?\b{_HELP}\b"
     rf"|\bsorry,? but i ?{_CANNOT}[.!]",
     re.IGNORECASE,
 )
