@@ -181,7 +181,9 @@ def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) 
         named = value != hit.match["value"] or _NAMED.search(sentence.lowered, 0, begin + 1)
         if not named and _too_plain(value, hit.phrase.not_values):
             continue
-        if hit.phrase.dimension in _SEVERAL and _permitted(sentence, hit.start):
+        if hit.phrase.dimension in _SEVERAL and (
+            _permitted(sentence, hit.start) or _asks_back(sentence, begin)
+        ):
             continue
         masks.append((begin, end))
         dimension: str | None = hit.phrase.dimension
@@ -197,6 +199,14 @@ def _open_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules) 
 def _permitted(sentence: Sentence, start: int) -> bool:
     """Whether what begins at ``start`` may be, but need not: "feel free to say ..."."""
     return any(hit.start <= start <= hit.end + 1 for hit in sentence.hits.get("permitted", ()))
+
+
+def _asks_back(sentence: Sentence, at: int) -> bool:
+    """Whether what is quoted stands for a question back: no "anything else?", please."""
+    return any(
+        hit.phrase.settled and hit.phrase.dimension == "follow_up" and hit.start <= at < hit.end
+        for hit in sentence.hits.get("closed", ())
+    )
 
 
 def _others(
