@@ -84,9 +84,10 @@ class Batches:
         bad: list[dict[str, Any]] = []
         for line in _lines(self._files[batch["input_file_id"]]):
             name = name_of(line.body)
-            answer = self._behaviour.failure(line.body, name) or self._behaviour.completion(
-                line.body, name
-            )
+            answer = self._behaviour.failure(line.body, name)
+            if answer is None:
+                answer = self._behaviour.completion(line.body, name)
+                self._behaviour.count(name, answer)
             response = {"status_code": answer.status, "request_id": name, "body": answer.body}
             made = {"id": name, "custom_id": line.custom_id, "response": response, "error": None}
             (good if answer.status == 200 else bad).append(made)

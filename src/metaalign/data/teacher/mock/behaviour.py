@@ -125,7 +125,7 @@ class Behaviour:
         return None
 
     def completion(self, body: Mapping[str, Any], name: str) -> Answer:
-        """The model's answer to this call."""
+        """The model's answer to this call; ``count`` it when it is sent."""
         schema = _schema_of(body)
         refused = self._draw("refusal", name) < self.manners.refusal_rate
         text = REFUSAL if refused else self._text(body, schema, name)
@@ -136,9 +136,8 @@ class Behaviour:
         message = {"role": "assistant", "content": text, "refusal": None}
         if refused and schema is not None:
             message |= {"content": None, "refusal": text}
-        tokens = (_tokens_in(body), by_characters(text))
-        self._count(name, refused, tokens)
-        usage = {"prompt_tokens": tokens[0], "completion_tokens": tokens[1]}
+        tokens_in, tokens_out = _tokens_in(body), by_characters(text)
+        usage = {"prompt_tokens": tokens_in, "completion_tokens": tokens_out}
         return Answer(
             200,
             {
@@ -147,9 +146,20 @@ class Behaviour:
                 "created": 0,
                 "model": self.manners.model,
                 "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-                "usage": {**usage, "total_tokens": sum(tokens)},
+                "usage": {**usage, "total_tokens": tokens_in + tokens_out},
             },
         )
+
+    def count(self, name: str, answer: Answer) -> None:
+        """A completion has been sent: from now on a real server would charge for it."""
+        usage = answer.body["usage"]
+        self.stats.answered += 1
+        self.stats.repeated += self.answered[name] > 0
+        self.answered[name] += 1
+        self.stats.refused += self._draw("refusal", name) < self.manners.refusal_rate
+        self.stats.malformed += self._draw("malformed", name) < self.manners.malformed_rate
+        self.stats.tokens_in += usage["prompt_tokens"]
+        self.stats.tokens_out += usage["completion_tokens"]
 
     def _text(self, body: Mapping[str, Any], schema: Any, name: str) -> str:
         said = self._said(list(body["messages"]), schema) if self._said is not None else None
@@ -160,16 +170,7 @@ class Behaviour:
             said = msgspec.json.encode(fill(schema, random)).decode()
         if self._draw("malformed", name) >= self.manners.malformed_rate:
             return said
-        self.stats.malformed += 1
         return _spoilt(said, schema is not None, random)
-
-    def _count(self, name: str, refused: bool, tokens: tuple[int, int]) -> None:
-        self.stats.answered += 1
-        self.stats.repeated += self.answered[name] > 0
-        self.answered[name] += 1
-        self.stats.refused += refused
-        self.stats.tokens_in += tokens[0]
-        self.stats.tokens_out += tokens[1]
 
     def _error(self, status: int, code: str, message: str, wait: float | None = None) -> Answer:
         errors = self.stats.errors
