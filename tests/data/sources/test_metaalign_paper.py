@@ -97,7 +97,12 @@ def test_an_object_or_a_list_in_a_tier_is_put_in_words(tmp_path: Path) -> None:
 
 
 def test_family_and_split_are_in_the_name_of_the_file_or_the_record(tmp_path: Path) -> None:
-    for name in ("Priority_SFT.json", "helpful-dpo.json", "consensus.json", "opinion_test.json"):
+    for name in (
+        "Priority_SFT.json",
+        "helpfulDPO.json",
+        "greatest_consensus.json",
+        "opinion_test.json",
+    ):
         write(tmp_path / name, PAIRS["trl"])
     write(tmp_path / "all.json", {**PAIRS["trl"], "subset": "Opinion"}, PAIRS["trl"])
     found = {(g.family, g.split) for g in read(tmp_path, family="consensus")}

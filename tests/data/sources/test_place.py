@@ -39,7 +39,7 @@ def _write(path: Path, rows: list[Row]) -> Path:
         ("hf:a/b@refs%2Fpr%2F1:c", Place(name="a/b", revision="refs/pr/1", config="c")),
         ("hf:a/b:preference#test", Place(name="a/b", config="preference", split="test")),
         ("hf:a/b#30k_train", Place(name="a/b", split="30k_train")),
-        ("hf:./copy#test", Place(name="files/copy", split="test")),
+        ("hf:./copy#test", Place(name=str(Path("files/copy").absolute()), split="test")),
     ],
 )
 def test_a_text_names_a_place(text: str, place: Place) -> None:
@@ -52,6 +52,11 @@ def test_a_text_names_a_place(text: str, place: Place) -> None:
 def test_what_names_no_place_is_told(text: str) -> None:
     with pytest.raises(UserError, match="OWNER/NAME"):
         Place.parse(text)
+
+
+def test_a_folder_has_no_revision() -> None:
+    with pytest.raises(UserError, match="names a revision of a folder"):
+        Place.parse("hf:./copy@v1")
 
 
 _WORD = st.from_regex(r"[a-z0-9][a-z0-9_.-]{0,8}", fullmatch=True)
@@ -138,6 +143,16 @@ def test_a_dataset_is_streamed_through_the_datasets_library(copy: Path) -> None:
     assert place.is_copy
     assert list(read_records(place, Row)) == ROWS[:20]  # the split train, if none is named
     assert list(read_records(Place.parse(f"hf:{copy}:main#test"), Row)) == ROWS[20:]
+
+
+def test_a_folder_never_passes_for_a_dataset_of_the_hub(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copy.parent.parent)
+    name = copy.relative_to(copy.parent.parent).as_posix()
+    with pytest.raises(UserError, match=f"hf:{name} is also a folder here: write hf:./{name}"):
+        list(read_records(Place.parse(f"hf:{name}"), Row))
+    assert len(list(read_records(Place.parse(f"hf:./{name}"), Row))) == 20
 
 
 def test_a_split_that_is_not_there_is_told(copy: Path) -> None:

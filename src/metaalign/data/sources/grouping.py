@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import msgspec
 
+from metaalign.schema import UserError
+
 T = TypeVar("T")
 
 
@@ -19,24 +21,35 @@ def grouped(records: Iterable[T], key: Callable[[T], str], record: type[T]) -> I
     at a time. ``record`` is their type, which ``msgspec`` can encode.
     """
     encoder, decoder = msgspec.msgpack.Encoder(), msgspec.msgpack.Decoder(record)
-    with tempfile.TemporaryDirectory(prefix="metaalign-") as folder:
-        path = Path(folder) / "records.sqlite"
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            # Nothing outlives this function, so nothing needs to survive a crash.
-            database.execute("PRAGMA journal_mode = OFF")
-            database.execute("PRAGMA synchronous = OFF")
-            database.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, first INTEGER)")
-            database.execute("CREATE TABLE records (first INTEGER, record BLOB)")
-            database.execute("BEGIN")
-            for number, one in enumerate(records):
-                database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (key(one), number))
-                database.execute(
-                    "INSERT INTO records SELECT first, ? FROM keys WHERE key = ?",
-                    (encoder.encode(one), key(one)),
-                )
-            database.execute("CREATE INDEX by_first ON records (first)")
-            database.execute("COMMIT")
-            yield from _lists(database, decoder)
+    try:
+        with tempfile.TemporaryDirectory(prefix="metaalign-") as folder:
+            path = Path(folder) / "records.sqlite"
+            with closing(sqlite3.connect(path, isolation_level=None)) as database:
+                _open(database)
+                for number, one in enumerate(records):
+                    name = key(one)
+                    database.execute("INSERT OR IGNORE INTO keys VALUES (?, ?)", (name, number))
+                    database.execute(
+                        "INSERT INTO records SELECT first, ? FROM keys WHERE key = ?",
+                        (encoder.encode(one), name),
+                    )
+                database.execute("CREATE INDEX by_first ON records (first)")
+                database.execute("COMMIT")
+                yield from _lists(database, decoder)
+    except sqlite3.Error as error:
+        raise UserError(
+            f"cannot keep records in {tempfile.gettempdir()} while they are put together "
+            f"({error}): free some space, or set TMPDIR to another folder"
+        ) from error
+
+
+def _open(database: sqlite3.Connection) -> None:
+    # Nothing outlives the run, so nothing needs to survive a crash.
+    database.execute("PRAGMA journal_mode = OFF")
+    database.execute("PRAGMA synchronous = OFF")
+    database.execute("CREATE TABLE keys (key TEXT PRIMARY KEY, first INTEGER)")
+    database.execute("CREATE TABLE records (first INTEGER, record BLOB)")
+    database.execute("BEGIN")
 
 
 def _lists(

@@ -24,7 +24,9 @@ def stream(name: str, revision: str, config: str, split: str, place: str) -> Ite
         UserError: no network, no such dataset, configuration or split, or no right to read it.
     """
     datasets = _library()
-    local = Path(name).is_dir()
+    local = Path(name).is_absolute()
+    if not local and Path(name).is_dir():  # the library would read that
+        raise UserError(f"{place} is also a folder here: write hf:./{name} to read it, or move it")
     try:
         rows = datasets.load_dataset(
             name,

@@ -34,7 +34,7 @@ SAMPLES, PREFERENCES = 38_900, 12_000
 
 _LOOKED_AT = 100
 """Records by which the layout of a file is told."""
-_SPLIT = re.compile(r"(?<![a-z])(sft|dpo|test)(?![a-z])")
+_SPLIT = re.compile(r"sft|dpo|(?<![a-z])test(?![a-z])")
 
 
 class PaperOptions(ExampleOptions, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -78,8 +78,10 @@ class Place(Struct, frozen=True):
             )
         given = match.groupdict(default="")
         name = given["name"]
+        if given["revision"] and name.startswith((".", "/")):
+            raise UserError(f"{text!r} names a revision of a folder, which has none: leave it out")
         return cls(
-            name=str(folder / name) if name.startswith(".") else name,
+            name=str((folder / name).absolute()) if name.startswith(".") else name,
             revision=unquote(given["revision"]),
             config=given["config"],
             split=given["split"] or DEFAULT_SPLIT,
@@ -99,7 +101,7 @@ class Place(Struct, frozen=True):
     @property
     def is_copy(self) -> bool:
         """True if it is read as a dataset on the hub is, from a folder."""
-        return self.on_hub and self.name.startswith((".", "/"))
+        return self.on_hub and Path(self.name).is_absolute()
 
     def quarantined(self, quarantine: Quarantine) -> "Place":
         """The same place, where damaged records go into ``quarantine`` and the rest goes on."""
