@@ -132,7 +132,11 @@ def test_a_long_talk_is_read_back(family: str) -> None:
         assert parse(encode(dialogue, tokenizer).ids, tokenizer) == dialogue
 
 
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=12), min_size=3))
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="▁"), max_size=12)
+"""Without what these tokenizers read as a space."""
+
+
+@given(st.lists(PLAIN, min_size=3))
 @settings(max_examples=60, deadline=None)
 def test_a_template_family_by_text_markers_reads_every_text_back(texts: list[str]) -> None:
     """Llama 2 and base models tell who speaks by ordinary text: the hardest to keep apart."""
