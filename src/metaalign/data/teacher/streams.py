@@ -107,18 +107,24 @@ class Stream(Generic[I, R]):
 
     async def _feed(self) -> None:
         loop = asyncio.get_running_loop()
-        try:
-            while items := await loop.run_in_executor(self._thread, _some, self._items):
-                for item in items:
-                    await self._room()
-                    await self._window.put(asyncio.create_task(self._plan(item)))
-                    # Let it begin, so that ``room`` knows of it.
-                    await asyncio.sleep(0)
-        except Exception as error:
+        ended: Exception | None = None
+        items: list[I] = []
+        while ended is None:
+            items, ended = await loop.run_in_executor(self._thread, _some, self._items)
+            for item in items:
+                await self._room()
+                await self._window.put(asyncio.create_task(self._plan(item)))
+                # Let it begin, so that ``room`` knows of it.
+                await asyncio.sleep(0)
+        if not isinstance(ended, _End):
             failed: asyncio.Future[R] = loop.create_future()
-            failed.set_exception(error)
+            failed.set_exception(ended)
             await self._window.put(failed)
         await self._window.put(None)
+
+
+class _End(Exception):
+    """There are no more items."""
 
 
 def in_order(loop: Loop, make: Callable[[], Stream[I, R]]) -> Iterator[R]:
@@ -135,11 +141,15 @@ def in_order(loop: Loop, make: Callable[[], Stream[I, R]]) -> Iterator[R]:
         loop.run(stream.close())
 
 
-def _some(items: Iterator[I]) -> list[I]:
+def _some(items: Iterator[I]) -> tuple[list[I], Exception | None]:
+    """The next items, and why they end if they do."""
     until = time.monotonic() + MOMENT
-    found = []
-    for item in items:
-        found.append(item)
-        if len(found) >= CHUNK or time.monotonic() >= until:
-            break
-    return found
+    found: list[I] = []
+    try:
+        while len(found) < CHUNK and (not found or time.monotonic() < until):
+            found.append(next(items))
+    except StopIteration:
+        return found, _End()
+    except Exception as error:
+        return found, error
+    return found, None
