@@ -7,7 +7,7 @@ import torch
 from tests.train.makers import random_examples, tiny
 
 from metaalign.train.batches import make_batch
-from metaalign.train.scoring import AnswerModel, answer_logprobs, use_bf16
+from metaalign.train.scoring import AnswerModel, after_head, answer_logprobs, use_bf16
 
 _ONE_SLIDES = {"sliding_window": 4, "layer_types": ["sliding_attention", "full_attention"]}
 ARCHITECTURES: dict[str, dict[str, Any]] = {
@@ -74,3 +74,46 @@ def test_a_row_as_long_as_the_context_is_read() -> None:
     [example] = random_examples([(20, (11,))])
     assert example.length == 30
     assert AnswerModel(model, "fp32")(make_batch([example])).shape == (11,)
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_logits_in_chunks_give_the_same_values_and_gradients(kind: str) -> None:
+    """As for a large vocabulary: never more than 64 positions at a time."""
+    model = tiny(kind, vocabulary=64, **ARCHITECTURES[kind])
+    batch = make_batch(random_examples([(9, (50, 40)), (3, (60, 1))], vocabulary=64))
+    found = []
+    for most in (2**26, 1):
+        model.zero_grad()
+        scorer = AnswerModel(model, "fp32", most_logits=most)
+        assert scorer.finish is not None
+        logprobs = scorer(batch)
+        logprobs.square().sum().backward()
+        gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
+        found.append((logprobs.detach(), torch.cat(gradients)))
+    torch.testing.assert_close(found[1][0], found[0][0], rtol=1e-5, atol=1e-6)
+    assert (found[1][1] - found[0][1]).norm() <= 1e-5 * found[0][1].norm()
+
+
+def test_chunks_bound_how_many_logits_exist() -> None:
+    model = tiny(vocabulary=64)
+    sizes: list[int] = []
+    model.lm_head.register_forward_hook(lambda _m, _args, out: sizes.append(out.numel()))
+    scorer = AnswerModel(model, "fp32", most_logits=64 * 64)
+    sizes.clear()
+    scorer(make_batch(random_examples([(9, (150, 40))], vocabulary=64)))
+    assert max(sizes) <= 64 * 64
+
+
+def test_what_happens_to_logits_must_be_known_for_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tiny("gemma2", vocabulary=64, head_dim=8, final_logit_softcapping=0.5)
+    assert after_head(model) is not None
+    capped = model.config.final_logit_softcapping
+    forward = type(model).forward
+
+    def other(self: Any, *args: Any, **more: Any) -> Any:
+        found = forward(self, *args, **more)
+        found.logits = found.logits + capped * torch.arange(64)
+        return found
+
+    monkeypatch.setattr(type(model), "forward", other)
+    assert after_head(model) is None

@@ -1,12 +1,14 @@
 """How likely a causal model finds answer tokens: the forward pass of all training."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from metaalign.schema import Event, Progress, silent
 from metaalign.train.batches import Batch, Example, make_batch, plan_epoch, shapes
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 POSITIONS = 64
 """Logits are computed at a multiple of this many positions."""
+MOST_LOGITS = 2**26
+"""Most logits that exist at a time: 256 MB in float32, and as much again for their gradient."""
 _CLOSE = 1e-4
 """Difference of two log-probabilities, in nats, that rounding in float32 explains."""
 
@@ -43,14 +47,18 @@ class AnswerModel(nn.Module):
     """A causal language model that returns log-probabilities of answer tokens only.
 
     The hidden states are gathered just before the output layer, so logits exist at answer positions
-    only. What an architecture does to logits afterwards (soft capping, scaling) still happens in
-    its own code, because its own ``forward`` runs: exact for all of them.
+    only; and where a vocabulary is large, for a chunk of them at a time (``most_logits``), made
+    once more in the backward pass.
     """
 
-    def __init__(self, model: "PreTrainedModel", precision: str = "auto") -> None:
+    def __init__(
+        self, model: "PreTrainedModel", precision: str = "auto", most_logits: int = MOST_LOGITS
+    ) -> None:
         super().__init__()
         self.model = model
         self.precision = precision
+        self.most_logits = most_logits
+        self.finish = after_head(model)
 
     def forward(self, batch: Batch) -> Tensor:
         """``[answer tokens]`` log-probabilities in float32."""
@@ -58,26 +66,40 @@ class AnswerModel(nn.Module):
         answers = len(batch.target)
         more = -answers % POSITIONS
         row, column = F.pad(batch.row, (0, more)), F.pad(batch.column, (0, more))
-        gathered = False
-
-        def gather(_head: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-            nonlocal gathered
-            gathered = True
-            return (args[0][row, column].unsqueeze(0), *args[1:])
-
-        head = self.model.get_output_embeddings()  # type: ignore[no-untyped-call]
-        hook = head.register_forward_pre_hook(gather) if isinstance(head, nn.Module) else None
         device = batch.input_ids.device
-        bf16 = use_bf16(self.precision, device)
-        try:
-            with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-                logits = self.model(**self._inputs(batch), use_cache=False).logits
-        finally:
-            if hook is not None:
-                hook.remove()
-        # A model without an output layer of its own has made the logits of every position.
-        logits = logits[0, :answers] if gathered else logits[batch.row, batch.column]
-        return token_logprobs(logits, batch.target)
+        with torch.autocast(device.type, torch.bfloat16, enabled=use_bf16(self.precision, device)):
+            chunk = self._chunk()
+            if self.finish is None or answers <= chunk:
+                with _gathered(self.model, row, column) as gathered:
+                    logits = self._logits(batch)
+                # A model without an output layer of its own has made the logits of every position.
+                logits = logits[0, :answers] if gathered else logits[batch.row, batch.column]
+                return token_logprobs(logits, batch.target)
+            with _gathered(self.model, row, column, keep=1) as gathered:
+                self._logits(batch)
+            hidden = gathered[0][:answers]
+            return torch.cat(
+                [
+                    checkpoint(self._of_hidden, *part, use_reentrant=False)
+                    for part in zip(
+                        torch.split(hidden, chunk), torch.split(batch.target, chunk), strict=True
+                    )
+                ]
+            )
+
+    def _logits(self, batch: Batch) -> Tensor:
+        logits: Tensor = self.model(**self._inputs(batch), use_cache=False).logits
+        return logits
+
+    def _of_hidden(self, hidden: Tensor, target: Tensor) -> Tensor:
+        """From ``[chunk, width]`` to the log-probabilities ``[chunk]``."""
+        assert self.finish is not None
+        return token_logprobs(self.finish(_head(self.model)(hidden)), target)
+
+    def _chunk(self) -> int:
+        """How many positions have their logits made at a time."""
+        vocabulary = int(self.model.config.get_text_config().vocab_size)
+        return max(POSITIONS, self.most_logits // vocabulary)
 
     def _inputs(self, batch: Batch) -> dict[str, Any]:
         if batch.layout is None:
@@ -88,6 +110,61 @@ class AnswerModel(nn.Module):
             "position_ids": batch.layout.position,
             "attention_mask": attention_mask(self.model.config, batch.layout),
         }
+
+
+def _head(model: "PreTrainedModel") -> Any:
+    return model.get_output_embeddings()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _gathered(
+    model: "PreTrainedModel", row: Tensor, column: Tensor, keep: int | None = None
+) -> Iterator[list[Tensor]]:
+    """Hand the output layer only the hidden states at ``row`` and ``column``; ``keep`` of them.
+
+    The list that is yielded gets them all, ``[positions, width]``; it stays empty for a model
+    without an output layer of its own.
+    """
+    found: list[Tensor] = []
+
+    def gather(_head: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        found.append(args[0][row, column])
+        return (found[0][None, :keep], *args[1:])
+
+    head = _head(model)
+    hook = head.register_forward_pre_hook(gather) if isinstance(head, nn.Module) else None
+    try:
+        yield found
+    finally:
+        if hook is not None:
+            hook.remove()
+
+
+def after_head(model: "PreTrainedModel") -> Callable[[Tensor], Tensor] | None:
+    """What the architecture does to the logits that its output layer makes: None if unknown.
+
+    Known are soft capping (Gemma 2) and scales (Cohere, Granite), by the names that configurations
+    give them. Whether it is right is tried, so that an architecture with something else is not
+    computed wrongly: its logits are then made by its own code, all at a time.
+    """
+    config = model.config.get_text_config()
+    cap = getattr(config, "final_logit_softcapping", None)
+    times = getattr(config, "logit_scale", None) or 1.0
+    over = getattr(config, "logits_scaling", None) or 1.0
+
+    def finish(logits: Tensor) -> Tensor:
+        logits = logits * times / over if times != over else logits
+        return torch.tanh(logits / cap) * cap if cap else logits
+
+    if not isinstance(_head(model), nn.Module):
+        return None
+    here = torch.arange(8, device=model.device)
+    ids = (here % config.vocab_size)[None]
+    with torch.no_grad(), _gathered(model, torch.zeros_like(here), here) as hidden:
+        expected = model(input_ids=ids, use_cache=False).logits[0]
+        found = finish(_head(model)(hidden[0])) if hidden else None
+    same = found is not None and torch.allclose(found, expected, rtol=_CLOSE, atol=_CLOSE)
+    return finish if same else None
 
 
 @torch.no_grad()
