@@ -25,7 +25,7 @@ _NEIGHBOURS = 16
 Without a bound a template that a million texts fill in would compare all with all. Texts that are
 truly alike meet in other bands too, where they are among few.
 """
-_CHUNK = 65_536
+_CHUNK = 8_192
 _CODE_POINT_BITS = 21
 _BY_CHANCE = 1 / 256
 
@@ -108,7 +108,7 @@ def connected(sketch: Any, threshold: float) -> Any:
         ``int32``, (texts,). A set is joined by pairs, so its outermost may be less alike.
     """
     np = numpy()
-    lead = first_equals(sketch).astype(np.int32)
+    lead = first_equals(sketch)
     own = np.flatnonzero(lead == np.arange(len(lead), dtype=np.int32)).astype(np.int32)
     rows = band_rows(threshold, sketch.shape[1])
     for band in range(sketch.shape[1] // rows):

@@ -134,9 +134,9 @@ def _dropped(sketch: Any, threshold: float) -> Iterator[tuple[int, int, float]]:
 def _sets(lead: Any) -> Iterator[list[int]]:
     """The members of every set of more than one, in order."""
     np = numpy()
-    order = np.argsort(lead, kind="stable")
-    starts = np.flatnonzero(np.diff(lead[order], prepend=-1))
-    ends = np.append(starts[1:], len(order))
-    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
-        if end - start > 1:
-            yield order[start:end].tolist()
+    order = np.argsort(lead, kind="stable").astype(np.int32)
+    starts = np.flatnonzero(np.diff(lead[order], prepend=-1)).astype(np.int32)
+    sizes = np.diff(starts, append=len(order))
+    several = sizes > 1
+    for start, size in zip(starts[several].tolist(), sizes[several].tolist(), strict=True):
+        yield order[start : start + size].tolist()

@@ -1,6 +1,6 @@
 """Groups that mean the same as another, in other words."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -67,23 +67,22 @@ class SemanticDuplicates(
 
 
 def _read(signed: Iterable[tuple[str, bytes]], ids: list[str]) -> tuple[Rows, bytes]:
-    """The vectors of all that have something to compare, whose ids go to ``ids``."""
-    np = numpy()
+    """The vectors of all that have something to compare, whose ids go to ``ids``; and by what."""
     kinds: set[bytes] = set()
-
-    def contents() -> Iterator[bytes]:
-        for name, signature in signed:
-            if signature:
-                ids.append(name)
-                kinds.add(signature[:1])
-                yield signature[1:]
-
-    found = list(contents())
+    found = []
+    for name, signature in signed:
+        if signature:
+            ids.append(name)
+            kinds.add(signature[:1])
+            found.append(signature[1:])
     if len(kinds) > 1:
         raise UserError(
             "semantic-duplicates: the embedding model could be loaded by some processes and not "
             "by others: give a folder that all can read, or model = 'tf-idf'"
         )
+    if not found:
+        return None, b""
     if _BY_TEXT in kinds:
         return weighted([text.decode("utf-8") for text in found]), _BY_TEXT
+    np = numpy()
     return np.frombuffer(b"".join(found), dtype=np.float16).reshape(len(ids), -1), _BY_MODEL

@@ -48,23 +48,23 @@ def numpy() -> Any:
 
 
 def first_equals(rows: Any) -> Any:
-    """For every row of bytes the index of the first row that equals it, mostly its own.
+    """For every row of bytes the index of the first row that equals it, as ``int32``.
 
-    ``rows`` is (groups, width), width a multiple of 8 and at least 16. Sixteen bytes order the
-    rows, so only rows with equal beginnings and different ends can be missed, if others stand
-    between them.
+    ``rows`` is (groups, width), width at least 16. Sixteen bytes order the rows: a row is missed
+    only if another that differs behind them stands between it and its equal.
     """
     np = numpy()
     words = rows[:, :16].copy().view(np.uint64)
-    order = np.lexsort((words[:, 1], words[:, 0]))  # stable: equals keep their order
+    order = np.lexsort((words[:, 1], words[:, 0])).astype(np.int32)  # stable: equals keep order
+    del words
     starts = np.ones(len(order), dtype=bool)
     for begin in range(1, len(order), _CHUNK):
         here = order[begin : begin + _CHUNK]
         before = order[begin - 1 : begin - 1 + len(here)]
         starts[begin : begin + len(here)] = (rows[here] != rows[before]).any(axis=1)
-    first = np.empty(len(order), dtype=np.int64)
-    first[order] = order[np.maximum.accumulate(np.where(starts, np.arange(len(order)), 0))]
+    first = np.empty(len(order), dtype=np.int32)
+    first[order] = order[starts][np.cumsum(starts, dtype=np.int32) - 1]
     return first
 
 
-_CHUNK = 65_536
+_CHUNK = 8_192
