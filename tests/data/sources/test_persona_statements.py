@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from tests.data.makers import real_file
 from tests.data.sources.published import persona_record, write_lines
+from tests.data.sources.shortcuts import assert_no_shortcut
 
+from metaalign.data.families.wordings import wordings
+from metaalign.data.samples import normalised
 from metaalign.data.sources import SOURCES, Skipped
 from metaalign.data.sources.persona_statements import in_words
-from metaalign.data.sources.wordings import wordings
 from metaalign.data.splits import split_groups
-from metaalign.schema import Group
+from metaalign.schema import USER_INFO, Group, Preference, View
 
 read = SOURCES["persona-statements"].read
 SWAPPED = {"answer_matching_behavior": " No", "answer_not_matching_behavior": " Yes"}
@@ -23,12 +25,17 @@ def groups(tmp_path: Path) -> list[Group]:
     return list(read(write_lines(tmp_path / "x.jsonl", records)))
 
 
+def person(view: View) -> Preference:
+    (found,) = [p for p in view.preferences if p.dimension == "background"]
+    return found
+
+
 def test_the_matching_answer_is_the_persons_and_the_other_the_opposites(
     groups: list[Group],
 ) -> None:
     for i, group in enumerate(groups):
         for view in group.views:
-            (asked,) = view.preferences
+            asked = person(view)
             answer = group.candidates[view.pairs()[0][0]].text
             opposite = asked.value == "opposite: interest in art"
             assert asked.value in ("interest in art", "opposite: interest in art")
@@ -40,7 +47,7 @@ def test_the_matching_answer_is_the_persons_and_the_other_the_opposites(
 
 def test_neither_the_person_nor_the_place_tells_the_answer(groups: list[Group]) -> None:
     seen = Counter(
-        (view.preferences[0].value, group.candidates[best].text, best)
+        (person(view).value, group.candidates[best].text, best)
         for group in groups
         for view in group.views
         for best, _ in view.pairs()
@@ -51,14 +58,16 @@ def test_neither_the_person_nor_the_place_tells_the_answer(groups: list[Group]) 
 
 
 def test_every_wording_is_used_and_none_says_an_answer(groups: list[Group]) -> None:
-    texts = wordings().persona_statements
-    assert len(texts.has) >= 4 and len(texts.has_the_opposite) >= 4
-    told = {view.meta_prompt.user_info for group in groups for view in group.views}
-    assert told == {
-        w.replace("{behavior}", "interest in art") for w in (*texts.has, *texts.has_the_opposite)
-    }
-    assert not {"yes", "no"} & set(" ".join(told).lower().split())
-    assert all(w.count("{behavior}") == 1 for w in (*texts.has, *texts.has_the_opposite))
+    told = {person(view).wording for group in groups for view in group.views}
+    known = [
+        wording
+        for kind in ("has", "has_the_opposite")
+        for wording in wordings().of("background", kind, USER_INFO)
+    ]
+    assert told == {wording.replace("{behavior}", "interest in art") for wording in known}
+    assert all(wording.count("{behavior}") == 1 for wording in known)
+    said = {t.text for group in groups for view in group.views for t in view.meta_prompt.tiers}
+    assert not {"yes", "no"} & {word for text in said for word in normalised(text).split()}
 
 
 def test_a_name_is_told_in_words() -> None:
@@ -104,10 +113,11 @@ def test_the_real_statements_keep_both_answers_of_every_behavior() -> None:
     groups = list(read(real_file("persona_statements.jsonl.gz"), skipped=skipped))
     assert len(groups) == 19_000 and not skipped
     answers = Counter(
-        (view.preferences[0].value, group.candidates[view.pairs()[0][0]].text)
+        (person(view).value, group.candidates[view.pairs()[0][0]].text)
         for group in groups
         for view in group.views
     )
     # 95 behaviors and their opposites, each with both answers, 200 statements each.
     assert len(answers) == 95 * 2 * 2
     assert min(answers.values()) > 80
+    assert_no_shortcut(groups)

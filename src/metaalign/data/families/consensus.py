@@ -40,6 +40,8 @@ def consensus_group(
     draw = drawn_name(material, seed)
     common = combine(consensus)
     others = [p for p in persons if combine(p.orders) != common] or list(persons)
+    if unit(*draw, "others") < 0.5:
+        others.reverse()
 
     def tells(name: tuple[object, ...]) -> bool:
         return bool(persons) and unit(*name, "tells") < _TELLS
@@ -47,7 +49,7 @@ def consensus_group(
     def person(behaviour: Behaviour, number: int) -> Person | None:
         name = (*draw, behaviour, number)
         if behaviour == "personal_view":
-            return pick(others, *name, "person")
+            return others[number % len(others)]
         # Anybody: where the consensus wins, the person's view must not tell what it is.
         return pick(persons, *name, "person") if tells(name) else None
 

@@ -55,6 +55,8 @@ def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) 
             )
             if group := opinion_group(material, stances((0, 1), (1, 0)), seed=seed):
                 yield group
+            else:
+                skipped["the Matrix lets nothing through that is known"] += 1
 
 
 SOURCE = Source(

@@ -90,6 +90,8 @@ def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) 
             seen.add(name)
             if group := _group(pair, name, seed):
                 yield group
+            else:
+                skipped["the Matrix lets nothing through that is known"] += 1
 
 
 def parse_talk(prompt: str) -> tuple[Turn, ...]:

@@ -88,6 +88,8 @@ def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) 
             seen.add(record.scenario_id)
             if group := _group(record, actions, seed):
                 yield group
+            else:
+                skipped["the Matrix lets nothing through that is known"] += 1
 
 
 def _group(record: Scenario, actions: tuple[str, str], seed: int) -> Group | None:

@@ -65,6 +65,8 @@ def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) 
             )
             if group := opinion_group(material, _persons(in_words(record.behavior)), seed=seed):
                 yield group
+            else:
+                skipped["the Matrix lets nothing through that is known"] += 1
 
 
 def in_words(behavior: str) -> str:

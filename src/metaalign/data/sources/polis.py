@@ -72,6 +72,8 @@ def read(place: Place | Path, *, seed: int = 0, skipped: Skipped | None = None) 
             seen.add(name)
             if group := _group(name, topic, statement, record.agrees / votes, seed):
                 yield group
+            else:
+                skipped["the Matrix lets nothing through that is known"] += 1
 
 
 def topic_of(conversation: str) -> str:
@@ -102,9 +104,9 @@ def _group(name: str, topic: str, statement: str, agree: float, seed: int) -> Gr
         query_id=name,
     )
     yes = agree if supports else 1 - agree
-    # In the order of the answers: yes, no, divided.
-    divided = 1.0 if max(yes, 1 - yes) < MAJORITY else 0.5
-    consensus = scored("human", [yes, 1 - yes, divided])
+    # In the order of the answers: yes, no, divided. Where people are divided neither side leads.
+    divided = max(yes, 1 - yes) < MAJORITY
+    consensus = scored("human", [0, 0, 1] if divided else [yes, 1 - yes, 0.5])
     mine, theirs = ((0, 2, 1), (2, 0, 1)) if supports else ((2, 0, 1), (0, 2, 1))
     persons = stances(mine, theirs, about="statement")
     if unit(*draw, "family") < _OPINIONS:
