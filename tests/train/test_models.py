@@ -156,6 +156,17 @@ def test_a_foreign_model_gets_markers_that_start_as_the_mean_row(
             torch.testing.assert_close(new.weight[tokens.convert_tokens_to_ids(marker)], mean)
 
 
+def test_the_saved_tokenizer_ends_where_an_answer_ends(tmp_path: Path) -> None:
+    """Servers ask the tokenizer where to stop; the base model's own end comes from other days."""
+    plain_folder(tmp_path / "base")
+    model, tokens = opened(tmp_path / "base")
+    tokens.eos_token = "e"
+    save_model(model, tokens, tmp_path / "saved", MANIFEST)
+    again: Any = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert again.eos_token_id == prompt.end_token_id(again)
+    assert tokens.eos_token == "e"
+
+
 def test_spare_rows_are_used_before_the_table_grows(tmp_path: Path) -> None:
     plain_folder(tmp_path)
     tiny(vocabulary=400).save_pretrained(tmp_path)

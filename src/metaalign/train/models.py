@@ -280,6 +280,8 @@ def save_model(
     end = prompt.end_token_id(tokenizer)
     tokenizer = copy.deepcopy(tokenizer)
     tokenizer.chat_template = prompt.chat_template(_start(tokenizer))
+    # Servers stop where the tokenizer says, not where the base model used to.
+    tokenizer.eos_token = tokenizer.convert_ids_to_tokens(end)
     model.config.eos_token_id = end
     model.config.pad_token_id = tokenizer.pad_token_id
     # A new one: what an old one says of sampling is not ours, and an odd one would not be saved.
