@@ -351,9 +351,7 @@ def _is_wish(sentence: Sentence, rules: Rules) -> bool:
 
 def _holds(sentence: Sentence, part: str, rules: Rules) -> bool:
     """Whether a phrase of ``part`` stands in the sentence."""
-    hits: Hits = {}
-    rules.table.find(part, sentence.candidates, sentence.text, sentence.lowered, hits)
-    return bool(hits)
+    return bool(rules.table.found(part, sentence.candidates, sentence.lowered))
 
 
 def _merged(found: list[Find]) -> list[Find]:

@@ -136,9 +136,8 @@ class Table:
                     places.append((at, first))
         able = one & two & three
         inside = able & ~self._anchored
-        return Candidates(
-            [(at, first & (inside if at else able)) for at, first in places], able & self._loose
-        )
+        found = [(at, some) for at, first in places if (some := first & (inside if at else able))]
+        return Candidates(found, able & self._loose)
 
     def find(self, part: str, candidates: Candidates, text: str, lowered: str, hits: Hits) -> None:
         """Adds what of a part stands in a text, by its roles: in the order of the text, last what
@@ -169,6 +168,12 @@ class Table:
             tried ^= bits[number]
             for hit in self._loose_hits(number, text, lowered):
                 hits.setdefault(hit.phrase.role, []).append(hit)
+
+    def found(self, part: str, candidates: Candidates, text: str) -> list[Hit]:
+        """What of a part stands in a text of small letters."""
+        hits: Hits = {}
+        self.find(part, candidates, text, text, hits)
+        return [hit for same in hits.values() for hit in same]
 
     def _loose_hits(self, number: int, text: str, lowered: str) -> Iterator[Hit]:
         phrase, pattern = self.phrases[number], self._pattern(number)
