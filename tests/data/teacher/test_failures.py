@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.data.teacher.asking import DRAFT, ask_all, free, request, settings
+from tests.data.teacher.asking import DRAFT, ask_all, free, journal_of, request, settings
 from tests.generate.chat_server import Answer, ChatServer, chat_server
 
 from metaalign.data.teacher.endpoint import Endpoint
-from metaalign.data.teacher.journal import Journal
 from metaalign.data.teacher.mock.behaviour import Behaviour, Manners
 from metaalign.data.teacher.mock.server import running_mock
 from metaalign.data.teacher.teacher import Teacher
@@ -62,7 +61,7 @@ def test_no_server(tmp_path: Path) -> None:
         ask_all(settings(tmp_path, "http://127.0.0.1:9/v1"), [request(1)])
     # Whoever has mistyped an address does not wait through all tries.
     assert time.monotonic() - began < 10
-    assert Journal(settings(tmp_path, "").journal).spent().open_calls == 0
+    assert journal_of(settings(tmp_path, None)).spent().open_calls == 0
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_a_timeout_may_have_been_paid_for(server: ChatServer, tmp_path: Path) ->
     given = settings(tmp_path, server.url, timeout=0.3)
     [outcome] = ask_all(given, [request(1)])
     assert outcome.status == "answered"
-    spent = Journal(given.journal).spent()
+    spent = journal_of(given).spent()
     assert (spent.calls, spent.open_calls) == (1, 1)
 
 

@@ -238,12 +238,13 @@ class Batches:
     def _final(self, refused: Mapping[str, str], worked: set[bytes | None]) -> dict[str, Reply]:
         """Those of the refused requests that no other manner of asking could help."""
         final = {}
+        asked = dict(self._manners)
         for key, complaint in refused.items():
             waiting = self._waiting.get(key)
             if waiting is None:
                 continue  # nobody asks for it in this run
             schema = waiting.request.schema
-            simpler = self._manner(waiting.request).without(complaint)
+            simpler = asked.get(schema, Manner()).without(complaint)
             if simpler is None or schema in worked:
                 final[key] = Reply("", 0, 0, "error", refusal=f"the server: {complaint}")
             else:

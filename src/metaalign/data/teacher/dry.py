@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -95,7 +96,9 @@ class Estimate(Struct, frozen=True):
 
 
 def estimate(
-    asked: Iterable[Request | Planned], settings: Settings, count: TokenCount = by_characters
+    asked: Iterable[Request] | Iterable[Request | Planned],
+    settings: Settings,
+    count: TokenCount = by_characters,
 ) -> Estimate:
     """What asking all this would take, besides what the journal already has. Nothing is sent.
 
@@ -103,16 +106,17 @@ def estimate(
     unless a tokenizer is given. Tokens that come out are the limits of the requests; once the
     journal has ``ENOUGH`` replies to a task, they are what these took on average.
     """
-    if not settings.journal.exists():
+    path = Path(settings.journal)
+    if not path.exists():
         return Estimate(tuple(_summed(asked, settings, None, {}, count)), settings)
-    with closing(Journal(settings.journal)) as journal:
+    with closing(Journal(path)) as journal:
         spent = journal.spent()
         tasks = tuple(_summed(asked, settings, journal, _means(journal), count))
     return Estimate(tasks, settings, spent.cost + spent.open_cost, spent.tokens + spent.open_tokens)
 
 
 def _summed(
-    asked: Iterable[Request | Planned],
+    asked: Iterable[Request] | Iterable[Request | Planned],
     settings: Settings,
     journal: Journal | None,
     means: Mapping[str, float],

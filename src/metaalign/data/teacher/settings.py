@@ -1,6 +1,5 @@
 """What a recipe or a command line can say about the teacher."""
 
-from pathlib import Path
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -17,9 +16,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     model: str
     """The server's name for it."""
-    journal: Path
-    """The file that keeps every reply. It is made if it is not there; any number of runs and
-    processes can share it."""
+    journal: str
+    """Path of the file that keeps every reply. It is made if it is not there; any number of runs
+    and processes can share it."""
     base_url: str | None = None
     """The server's address up to and including ``/v1``; without it OPENAI_BASE_URL holds, and
     without that the server of OpenAI."""

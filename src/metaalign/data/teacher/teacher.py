@@ -8,6 +8,7 @@ question after another for one item.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Iterator
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, TypeVar
 
@@ -72,7 +73,7 @@ class Teacher:
     ) -> None:
         self.settings = settings
         self.endpoint = Endpoint.find(settings.model, settings.base_url, settings.key_variable)
-        self.journal = Journal(settings.journal)
+        self.journal = Journal(Path(settings.journal))
         self.outcomes: Counter[tuple[str, Status]] = Counter()
         """How many requests of this run ended how, by task; those from the journal count too."""
         self._retry = retry_quarantined

@@ -51,6 +51,7 @@ class Batches:
         asked = msgspec.json.decode(await request.body(), type=dict[str, Any])
         if asked.get("input_file_id") not in self._files:
             return _error(400, "no such file")
+        lines = sum(1 for _ in _lines(self._files[asked["input_file_id"]]))
         batch = {
             "id": f"batch_{len(self._batches):04d}",
             "object": "batch",
@@ -62,6 +63,7 @@ class Batches:
             "metadata": asked.get("metadata"),
             "output_file_id": None,
             "error_file_id": None,
+            "request_counts": {"total": lines, "completed": 0, "failed": 0},
         }
         self._batches[batch["id"]] = batch
         batch["_ready"] = time.monotonic() + self._behaviour.manners.latency
@@ -92,6 +94,7 @@ class Batches:
             made = {"id": name, "custom_id": line.custom_id, "response": response, "error": None}
             (good if answer.status == 200 else bad).append(made)
         batch["status"] = "completed"
+        batch["request_counts"] |= {"completed": len(good), "failed": len(bad)}
         for kind, lines in (("output_file_id", good), ("error_file_id", bad)):
             if lines:
                 # Not in the order of the requests: the API promises none.
