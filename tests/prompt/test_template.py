@@ -23,6 +23,9 @@ ALONE = {"gemma-2", "gemma-3", "mistral-v1", "mistral-v3"}
 OWN_SYSTEM = {"qwen2.5", "smollm2"}
 """Families whose templates put a system message of their own where nobody gave one."""
 
+THINKING = {"deepseek-v3", "deepseek-r1"}
+"""Families whose templates open a thought where an answer is to come."""
+
 
 def own_ids(tokenizer: Any, dialogue: Dialogue) -> list[int]:
     return list(
@@ -114,6 +117,22 @@ def test_every_token_knows_who_speaks(family: str) -> None:
         "assistant": "Iamfine.",
     }.items():
         assert [t for t, text in squeezed.items() if word in text] == [tier]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_prompt_is_the_beginning_of_the_answered_talk(family: str) -> None:
+    """But for the thought that some templates open before an answer, and leave out after it."""
+    tokenizer = FAMILIES[family]()
+    for turns in (TALK[:1], TALK):
+        for answer in ("Good.", "7", "你好", "<think>\nWell.\n</think>\n\nGood."):
+            asked = Dialogue(MetaPrompt.of("Be brief.", "I keep bees."), turns)
+            prompt = encode(asked, tokenizer).ids
+            answered = encode(asked.answered(answer), tokenizer).ids
+            if family in THINKING:
+                opened = prompt.index(tokenizer.convert_tokens_to_ids("<think>"))
+                assert tokenizer.decode(list(prompt[opened:])) == "<think>\n"
+                prompt = prompt[:opened]
+            assert answered[: len(prompt)] == prompt
 
 
 @pytest.mark.parametrize("family", FAMILIES)
