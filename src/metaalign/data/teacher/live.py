@@ -77,9 +77,9 @@ class Live:
             call = await self._reserve(request, key)
             async with self._slots:
                 call, reply = await self._asked(call, request, key)
+            return await self._ledger.keep(call, request, key, reply)
         finally:
             self._take(-1)
-        return await self._ledger.keep(call, request, key, reply)
 
     async def _reserve(self, request: Request, key: str) -> int:
         if self._ended is not None:

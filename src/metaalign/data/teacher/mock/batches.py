@@ -89,7 +89,7 @@ class Batches:
             answer = self._behaviour.failure(line.body, name)
             if answer is None:
                 answer = self._behaviour.completion(line.body, name)
-                self._behaviour.count(name, answer)
+                self._behaviour.count(name, answer, line.custom_id)
             response = {"status_code": answer.status, "request_id": name, "body": answer.body}
             made = {"id": name, "custom_id": line.custom_id, "response": response, "error": None}
             (good if answer.status == 200 else bad).append(made)

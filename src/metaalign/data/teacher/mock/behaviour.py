@@ -102,7 +102,7 @@ class Behaviour:
         self.manners = manners
         self.stats = Stats()
         self.answered: Counter[str] = Counter()
-        """How often every request was answered with a completion."""
+        """How often every request was answered with a completion, by the client's name for it."""
         self._said = said
         self._attempts: Counter[str] = Counter()
         self._requests = Bucket(manners.requests_per_minute)
@@ -150,12 +150,15 @@ class Behaviour:
             },
         )
 
-    def count(self, name: str, answer: Answer) -> None:
-        """A completion has been sent: from now on a real server would charge for it."""
+    def count(self, name: str, answer: Answer, client_name: str | None = None) -> None:
+        """A completion is sent: from now on a real server would charge for it.
+
+        ``client_name`` is what the client itself calls the request, if it says so.
+        """
         usage = answer.body["usage"]
         self.stats.answered += 1
-        self.stats.repeated += self.answered[name] > 0
-        self.answered[name] += 1
+        self.stats.repeated += self.answered[client_name or name] > 0
+        self.answered[client_name or name] += 1
         self.stats.refused += self._draw("refusal", name) < self.manners.refusal_rate
         self.stats.malformed += self._draw("malformed", name) < self.manners.malformed_rate
         self.stats.tokens_in += usage["prompt_tokens"]

@@ -20,6 +20,8 @@ from metaalign.data.teacher.mock.behaviour import Answer, Behaviour, name_of
 from metaalign.schema import UserError
 
 HOST = "127.0.0.1"
+CLIENT_NAME = "x-client-request-id"
+"""The header in which a client names its request, as OpenAI has it."""
 _GRACE = 2
 """Seconds that calls on their way get to end after Ctrl-C."""
 
@@ -45,7 +47,7 @@ def create_app(behaviour: Behaviour) -> Starlette:
             await asyncio.sleep(behaviour.manners.latency - (time.monotonic() - began))
         finally:
             stats.on_their_way -= 1
-        behaviour.count(name, answer)
+        behaviour.count(name, answer, request.headers.get(CLIENT_NAME))
         return _response(answer)
 
     async def models(_request: Request) -> Response:
