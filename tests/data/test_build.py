@@ -1,8 +1,17 @@
-"""From published files to a dataset folder in one call."""
+"""From a recipe to a dataset folder in one call."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tests.data import small_stages
 from tests.data.makers import real_file
 from tests.data.sources.published import (
     habermas_record,
@@ -11,47 +20,55 @@ from tests.data.sources.published import (
     write_lines,
 )
 
-from metaalign.data.build import build_dataset, parse_source
-from metaalign.data.manifest import hash_file, read_manifest
+from metaalign.data.build import build_dataset
+from metaalign.data.draw import digest
+from metaalign.data.manifest import Manifest, hash_file, hash_folder, read_manifest
+from metaalign.data.recipe import make_recipe
+from metaalign.data.running import Sizes
 from metaalign.data.splits import check_splits
+from metaalign.data.staging import staging_folder
 from metaalign.data.store import read_groups, read_splits
-from metaalign.schema import Event, UserError
+from metaalign.schema import Event, Group, UserError
+
+STAGES = [
+    {"name": "too-short", "characters": 34},
+    {"name": "same-end", "digits": 1},
+    {"name": "loud"},
+    {"name": "too-short", "characters": 34},
+]
 
 
 @pytest.fixture
-def sources(tmp_path: Path) -> dict[str, Path]:
-    return {
-        "habermas": write_lines(tmp_path / "h.jsonl", map(habermas_record, range(60))),
-        "hh-rlhf": write_lines(
-            tmp_path / "a.jsonl.gz",
-            [*map(hh_record, range(40)), hh_record(99, responses=["", "x"])],
-        ),
-        "persona-statements": write_lines(tmp_path / "p.jsonl", map(persona_record, range(50))),
-    }
+def files(tmp_path: Path) -> Path:
+    """A folder of three published files."""
+    folder = tmp_path / "files"
+    folder.mkdir()
+    write_lines(folder / "h.jsonl", map(habermas_record, range(60)))
+    write_lines(
+        folder / "a.jsonl.gz", [*map(hh_record, range(40)), hh_record(99, responses=["", "x"])]
+    )
+    write_lines(folder / "p.jsonl", map(persona_record, range(50)))
+    return folder
 
 
-def test_a_source_on_the_command_line(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "h=1.jsonl", [habermas_record(1)])
-    assert parse_source(f"habermas={path}") == ("habermas", path)
+PLACES = {"habermas": "h.jsonl", "hh-rlhf": "a.jsonl.gz", "persona-statements": "p.jsonl"}
 
 
-@pytest.mark.parametrize(
-    ("text", "what"),
-    [
-        ("haber=x.jsonl", "unknown source 'haber'.* habermas, hh-rlhf, persona-statements"),
-        ("", "unknown source ''"),
-        ("habermas", "the source habermas needs a file: write habermas=PATH"),
-        ("habermas=", "needs a file"),
-        ("habermas=no/where.jsonl", "no/where.jsonl is not a file"),
-    ],
-)
-def test_a_source_that_is_wrong_is_one_line(text: str, what: str) -> None:
-    with pytest.raises(UserError, match=what):
-        parse_source(text)
+def build(
+    files: Path, out: Path, names: list[str] | None = None, more: Any = None, **recipe: Any
+) -> Manifest:
+    """Build from ``files``; ``recipe`` holds keys of the recipe, ``more`` what else the call has.
+
+    ``limit`` and ``max_chars`` are for every source.
+    """
+    shared = {key: recipe.pop(key, None) for key in ("limit", "max_chars")}
+    sources = [{"name": n, "place": PLACES[n], **shared} for n in names or PLACES]
+    made = make_recipe({"sources": sources, **recipe}, stages=small_stages.STAGES)
+    return build_dataset(made, out, files=files, **(more or {}))
 
 
-def test_several_sources_make_one_dataset(tmp_path: Path, sources: dict[str, Path]) -> None:
-    manifest = build_dataset(sources, tmp_path / "out", seed=3)
+def test_several_sources_make_one_dataset(tmp_path: Path, files: Path) -> None:
+    manifest = build(files, tmp_path / "out", seed=3)
     splits = read_splits(tmp_path / "out")
     assert list(splits) == ["sft", "dpo", "test"]
     check_splits(splits)
@@ -60,125 +77,279 @@ def test_several_sources_make_one_dataset(tmp_path: Path, sources: dict[str, Pat
     assert all(g.id.startswith(f"{g.source}:") for g in groups)
     counts = manifest.counts
     assert counts["source.habermas"] == 120  # two views each
-    assert counts["source.hh-rlhf"] == 40
-    assert counts["source.persona-statements"] == 100
+    assert counts["groups_read"] == 150
     assert counts["skipped.hh-rlhf: a response is empty"] == 1
-    assert manifest.inputs == {name: hash_file(path) for name, path in sources.items()}
+    assert manifest.inputs == {name: hash_file(files / place) for name, place in PLACES.items()}
     assert manifest.seed == 3
+    assert manifest.settings["sources.1.place"] == "a.jsonl.gz"
     card = (tmp_path / "out" / "README.md").read_text()
     assert '- "cc-by-4.0"\n- "mit"' in card
     # The first rows show more than one source.
     assert len({g.source for g in splits["sft"][:20]}) == 3
+    # Nothing of the way there is left.
+    assert {p.name for p in tmp_path.iterdir()} == {"files", "out"}
 
 
-def test_the_same_call_makes_the_same_groups_and_another_seed_others(
-    tmp_path: Path, sources: dict[str, Path]
+def test_the_same_call_makes_the_same_bytes_and_another_seed_others(
+    tmp_path: Path, files: Path
 ) -> None:
     for name, seed in (("one", 0), ("two", 0), ("three", 1)):
-        build_dataset(sources, tmp_path / name, seed=seed)
-    assert read_splits(tmp_path / "one") == read_splits(tmp_path / "two")
+        build(files, tmp_path / name, seed=seed)
+    assert hash_folder(tmp_path / "one") == hash_folder(tmp_path / "two")
     assert read_splits(tmp_path / "one") != read_splits(tmp_path / "three")
 
 
-def test_what_is_whole_is_not_built_again(tmp_path: Path, sources: dict[str, Path]) -> None:
+@pytest.mark.parametrize("sizes", [Sizes(part=1, batch=1), Sizes(part=7, batch=3)])
+def test_how_much_is_done_at_a_time_changes_nothing(
+    tmp_path: Path, files: Path, sizes: Sizes
+) -> None:
+    build(files, tmp_path / "usual", stages=STAGES)
+    build(files, tmp_path / "small", stages=STAGES, more={"sizes": sizes})
+    assert hash_folder(tmp_path / "usual") == hash_folder(tmp_path / "small")
+
+
+def test_what_is_whole_is_not_built_again(tmp_path: Path, files: Path) -> None:
     out = tmp_path / "out"
     events: list[Event] = []
-    first = build_dataset(sources, out, seed=0)
-    assert build_dataset(sources, out, seed=0, progress=events.append) == first
+    first = build(files, out)
+    assert build(files, out, more={"progress": events.append}) == first
     assert events == []
     # A file is gone, an option is another, an input is another: each is built again.
     (out / "groups" / "test-00000.parquet").unlink()
-    assert build_dataset(sources, out, seed=0).fingerprint == first.fingerprint
+    assert build(files, out).fingerprint == first.fingerprint
     assert read_groups(out, "test")
-    changed = build_dataset(sources, out, seed=0, limit=50)
-    write_lines(sources["habermas"], map(habermas_record, range(59)))
-    assert build_dataset(sources, out, seed=0, limit=50).fingerprint != changed.fingerprint
-    assert read_manifest(out).inputs["habermas"] == hash_file(sources["habermas"])
+    changed = build(files, out, limit=50)
+    write_lines(files / "h.jsonl", map(habermas_record, range(59)))
+    assert build(files, out, limit=50).fingerprint != changed.fingerprint
+    assert read_manifest(out).inputs["habermas"] == hash_file(files / "h.jsonl")
 
 
-def test_a_limit_draws_from_the_whole_file_and_counts_the_rest(
-    tmp_path: Path, sources: dict[str, Path]
-) -> None:
-    only = {"habermas": sources["habermas"]}
-    manifest = build_dataset(only, tmp_path / "out", seed=0, limit=30)
-    numbers = sorted(int(g.query_id[1:]) for g in read_groups(tmp_path / "out"))
+def test_a_limit_draws_from_the_whole_file_and_counts_the_rest(tmp_path: Path, files: Path) -> None:
+    out = tmp_path / "out"
+    manifest = build(files, out, ["habermas"], limit=30)
+    questions = [habermas_record(number)["question"] for number in range(60)]
+    numbers = sorted(questions.index(g.turns[-1].text) for g in read_groups(out))
     assert len(numbers) == 30
     assert numbers[0] < 10 and numbers[-1] > 49
     assert manifest.counts["skipped.habermas: over the limit of 30 groups"] == 30
-    build_dataset(only, tmp_path / "all", seed=0, limit=60)
+    assert manifest.counts["groups_read"] == 30
+    build(files, tmp_path / "all", ["habermas"], limit=60)
     assert "skipped.habermas" not in " ".join(read_manifest(tmp_path / "all").counts)
 
 
 def test_long_groups_are_left_out_and_counted(tmp_path: Path) -> None:
     # The question has 33 characters, the longer of the two statements 37; one question has 34.
     records = [*map(habermas_record, range(9)), habermas_record(9, question="Q" * 34)]
-    source = {"habermas": write_lines(tmp_path / "x.jsonl", records)}
+    write_lines(tmp_path / "h.jsonl", records)
 
-    def build(max_chars: int) -> dict[str, int]:
-        out, everything = tmp_path / "out", {"sft": 1.0}
-        return build_dataset(source, out, seed=0, max_chars=max_chars, fractions=everything).counts
+    def counts(max_chars: int) -> dict[str, int]:
+        split = {"layout": "one-stage", "fractions": {"train": 1.0}}
+        return build(
+            tmp_path, tmp_path / "out", ["habermas"], max_chars=max_chars, split=split
+        ).counts
 
-    assert build(71)["groups.sft"] == 10
-    counts = build(70)
-    assert counts["groups.sft"] == 9
-    assert counts["skipped.habermas: longer than 70 characters"] == 1
+    assert counts(71)["groups.train"] == 10
+    assert counts(70)["groups.train"] == 9
+    assert counts(70)["skipped.habermas: longer than 70 characters"] == 1
     with pytest.raises(UserError, match="left out: 10 longer than 69 characters"):
-        build(69)
+        counts(69)
+
+
+def test_the_order_as_given_is_that_of_the_sources(tmp_path: Path, files: Path) -> None:
+    split = {"layout": "one-stage", "fractions": {"train": 1.0}}
+    build(files, tmp_path / "out", ["habermas", "persona-statements"], order="given", split=split)
+    groups = read_groups(tmp_path / "out", "train")
+    questions = [habermas_record(number)["question"] for number in range(60)]
+    assert [g.turns[-1].text for g in groups[:60]] == questions
+    assert {g.source for g in groups[60:]} == {"persona-statements"}
+
+
+def test_every_stage_counts_in_and_out_and_shows_what_it_dropped(
+    tmp_path: Path, files: Path
+) -> None:
+    # The question of park 0 to 9 has 33 characters, that of park 10 to 59 one more.
+    counts = build(files, tmp_path / "out", ["habermas"], stages=STAGES).counts
+    expected = {
+        "groups_read": 60,
+        "stage.0.too-short.in": 60,
+        "stage.0.too-short.out": 50,
+        "stage.1.same-end.in": 50,
+        "stage.1.same-end.out": 10,  # one for every last digit
+        "stage.2.loud.in": 10,
+        "stage.2.loud.out": 10,
+        "stage.3.too-short.in": 10,
+        "stage.3.too-short.out": 10,
+        "groups": 10,
+        "skipped.too-short: the query is short": 10,
+        "skipped.same-end: another query ends so": 40,
+    }
+    assert {name: counts[name] for name in expected} == expected
+    groups = read_groups(tmp_path / "out")
+    assert all(g.turns[-1].text.isupper() for g in groups)
+    # Of park 10, 20, ... the first id stays: S10, S11, ...
+    assert {g.id for g in groups} == {f"habermas:S1{digit}" for digit in range(10)}
+    lines = (tmp_path / "out" / "dropped.jsonl").read_text().splitlines()
+    short, same = map(json.loads, lines)
+    assert (short["stage"], short["reason"], short["groups"]) == (
+        0, "too-short: the query is short", 10,
+    )  # fmt: skip
+    assert (same["stage"], same["groups"], len(same["examples"])) == (1, 40, 3)
+    ids = [f"habermas:S{number}" for number in range(10)]
+    first = sorted(ids, key=lambda one: digest("order", 0, one))[:3]
+    assert [example["id"] for example in short["examples"]] == first
+    assert all(e["query"].startswith("Should park") for e in short["examples"])
 
 
 def test_too_few_groups_are_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "x.jsonl", [habermas_record(1)])
+    write_lines(tmp_path / "h.jsonl", [habermas_record(1)])
     with pytest.raises(UserError, match="came out empty: 1 groups are too few"):
-        build_dataset({"habermas": path}, tmp_path / "out", seed=0)
+        build(tmp_path, tmp_path / "out", ["habermas"])
     assert not (tmp_path / "out").exists()
 
 
 def test_a_source_without_a_group_is_one_line_that_says_why(tmp_path: Path) -> None:
-    empty = write_lines(tmp_path / "e.jsonl", [])
-    with pytest.raises(UserError, match=r"e.jsonl is empty: it holds no record of habermas"):
-        build_dataset({"habermas": empty}, tmp_path / "out", seed=0)
-    blank = write_lines(tmp_path / "b.jsonl", [hh_record(1, responses=["", "x"])])
+    write_lines(tmp_path / "h.jsonl", [])
+    with pytest.raises(UserError, match=r"h.jsonl is empty: it holds no record of habermas"):
+        build(tmp_path, tmp_path / "out", ["habermas"])
+    write_lines(tmp_path / "a.jsonl.gz", [hh_record(1, responses=["", "x"])])
     with pytest.raises(UserError, match=r"no group of hh-rlhf is left of .*; left out: 1 "):
-        build_dataset({"hh-rlhf": blank}, tmp_path / "out", seed=0)
+        build(tmp_path, tmp_path / "out", ["hh-rlhf"])
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_line_is_one_line_and_nothing_is_written(tmp_path: Path) -> None:
-    path = write_lines(tmp_path / "x.jsonl", [habermas_record(1), habermas_record(2, question=3)])
-    with pytest.raises(UserError, match=r"x\.jsonl, line 2: .*\$\.question"):
-        build_dataset({"habermas": path}, tmp_path / "out", seed=0)
-    assert not (tmp_path / "out").exists()
+def test_stages_that_leave_nothing_are_one_line(tmp_path: Path, files: Path) -> None:
+    stages = [{"name": "too-short", "characters": 999}]
+    with pytest.raises(UserError, match="the stages left no group"):
+        build(files, tmp_path / "out", stages=stages)
 
 
-def test_options_that_make_no_sense_are_refused(tmp_path: Path, sources: dict[str, Path]) -> None:
-    with pytest.raises(UserError, match="no source"):
-        build_dataset({}, tmp_path / "out", seed=0)
-    with pytest.raises(UserError, match="unknown source 'x'"):
-        build_dataset({"x": tmp_path}, tmp_path / "out", seed=0)
-    with pytest.raises(UserError, match="limit is 0"):
-        build_dataset(sources, tmp_path / "out", seed=0, limit=0)
-    with pytest.raises(UserError, match="max_chars is -1"):
-        build_dataset(sources, tmp_path / "out", seed=0, max_chars=-1)
+def test_a_damaged_line_is_counted_and_named_and_the_rest_goes_on(tmp_path: Path) -> None:
+    records = [*map(habermas_record, range(60)), habermas_record(60, question=3)]
+    write_lines(tmp_path / "h.jsonl", records)
+    manifest = build(tmp_path, tmp_path / "out", ["habermas"])
+    assert manifest.counts["groups"] == 60
+    assert sum(n for name, n in manifest.counts.items() if "habermas: damaged" in name) == 1
+    assert any("h.jsonl, line 61" in note for note in manifest.notes)
 
 
-def test_progress_tells_every_record_of_a_file(tmp_path: Path) -> None:
-    records = [habermas_record(i % 700) for i in range(1200)]  # 500 ids are there twice
+def test_a_source_that_is_wrong_is_one_line(tmp_path: Path, files: Path) -> None:
+    def fails(what: str, **table: Any) -> None:
+        with pytest.raises(UserError, match=what):
+            build_dataset(make_recipe({"sources": [table]}), tmp_path / "out", files=files)
+
+    fails(r"unknown source 'x': known are .*habermas", name="x", place="h.jsonl")
+    fails("needs a file: say its place", name="habermas")
+    fails(
+        r"none\.jsonl is not a file: give .* or with --files", name="habermas", place="none.jsonl"
+    )
+    fails("has no options: remove mood", name="habermas", place="h.jsonl", options={"mood": 1})
+
+
+def test_two_sources_that_hold_the_same_are_one_line(tmp_path: Path, files: Path) -> None:
+    write_lines(files / "again.jsonl", map(habermas_record, range(60)))
+    sources = [{"name": "habermas", "place": place} for place in ("h.jsonl", "again.jsonl")]
+    with pytest.raises(UserError, match=r"the group id habermas:S.* is there twice, from habermas"):
+        build_dataset(make_recipe({"sources": sources}), tmp_path / "out", files=files)
+
+
+def test_progress_tells_every_record_and_every_part(tmp_path: Path) -> None:
     events: list[Event] = []
-    path = write_lines(tmp_path / "x.jsonl", records)
-    build_dataset({"habermas": path}, tmp_path / "out", seed=0, progress=events.append)
+    write_lines(tmp_path / "h.jsonl", map(habermas_record, range(1200)))
+    more = {"progress": events.append, "sizes": Sizes(part=400)}
+    build(tmp_path, tmp_path / "out", ["habermas"], more=more)
     read = [(e.done, e.total) for e in events if e.task == "read habermas"]
-    assert read == [(500, 1200), (1200, 1200)]
+    assert read == [(500, 1200), (1000, 1200), (1200, 1200)]
+    assert [(e.done, e.total) for e in events if e.task == "stages"] == [(1, 3), (2, 3), (3, 3)]
+
+
+_KILLED = """
+    import sys
+    from pathlib import Path
+    from tests.data import small_stages
+    from metaalign.data.build import build_dataset
+    from metaalign.data.recipe import load_recipe
+    from metaalign.data.running import Sizes
+    recipe, files, out = map(Path, sys.argv[1:])
+    made = load_recipe(recipe, stages=small_stages.STAGES)
+    print("begun", flush=True)
+    build_dataset(made, out, files=files, sizes=Sizes(part=40, batch=16))
+"""
+
+
+def _start(recipe: Path, files: Path, out: Path) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(_KILLED), str(recipe), str(files), str(out)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_a_build_that_is_killed_again_and_again_makes_the_same_bytes(tmp_path: Path) -> None:
+    write_lines(tmp_path / "h.jsonl", map(habermas_record, range(3000)))
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        'stages = [{ name = "same-end", digits = 3 }, { name = "loud" }]\n'
+        '[[sources]]\nname = "habermas"\nplace = "h.jsonl"\n'
+    )
+    whole = _start(recipe, tmp_path, tmp_path / "whole")
+    assert whole.stdout and whole.stdout.readline() == "begun\n"
+    began = time.monotonic()
+    assert whole.wait() == 0
+    seconds = time.monotonic() - began
+    out = tmp_path / "killed"
+    kills = 0
+    for at in (0.15, 0.3, 0.45, 0.6, 0.75, 0.9):  # shares of the time that all of it takes
+        run = _start(recipe, tmp_path, out)
+        assert run.stdout and run.stdout.readline() == "begun\n"
+        time.sleep(at * seconds)
+        run.send_signal(signal.SIGKILL)
+        kills += run.wait() == -signal.SIGKILL
+    assert kills
+    assert _start(recipe, tmp_path, out).wait() == 0
+    assert hash_folder(out) == hash_folder(tmp_path / "whole")
+    assert not staging_folder(out).exists()
+
+
+def test_what_a_former_build_staged_is_used(tmp_path: Path, files: Path) -> None:
+    out = tmp_path / "out"
+    build(files, out, stages=STAGES, more={"keep_staging": True})
+    before = hash_folder(out)
+    staged = {p: p.stat().st_mtime_ns for p in staging_folder(out).rglob("*.parquet")}
+    assert staged
+    (out / "groups" / "test-00000.parquet").unlink()
+    build(files, out, stages=STAGES, more={"keep_staging": True})
+    assert hash_folder(out) == before
+    assert {p: p.stat().st_mtime_ns for p in staging_folder(out).rglob("*.parquet")} == staged
+    # Another stage uses what was read, and nothing of the passes.
+    build(files, out, more={"keep_staging": True})
+    assert "stage.0" not in " ".join(read_manifest(out).counts)
+
+
+def test_values_are_held_out_and_listed(tmp_path: Path, files: Path) -> None:
+    manifest = build(files, tmp_path / "out", ["habermas"], split={"by": ["query", "wording"]})
+    lines = (tmp_path / "out" / "held_out.jsonl").read_text().splitlines()
+    values = [json.loads(line)["value"] for line in lines]
+    assert values and all(json.loads(line)["by"] == "wording" for line in lines)
+    assert any("hang together by wording" in note for note in manifest.notes)
+    splits = read_splits(tmp_path / "out")
+    check_splits(splits, ("query", "wording"), held_out={"wording": values})
+    left_out = sum(n for name, n in manifest.counts.items() if name.startswith("skipped.split: "))
+    assert sum(map(len, splits.values())) + left_out == 60
 
 
 def test_the_real_files_make_one_dataset(tmp_path: Path) -> None:
-    sources = {
+    places = {
         "habermas": real_file("habermas_questions.jsonl.gz"),
         "hh-rlhf": real_file("hh_rlhf_pairs.jsonl.gz"),
         "persona-statements": real_file("persona_statements.jsonl.gz"),
     }
-    manifest = build_dataset(sources, tmp_path / "out", seed=0, limit=1500)
+    sources = [{"name": n, "place": str(p), "limit": 1500} for n, p in places.items()]
+    manifest = build_dataset(make_recipe({"sources": sources}), tmp_path / "out")
     assert manifest.counts["groups"] == 4500
-    splits = read_splits(tmp_path / "out")
+    splits: dict[str, list[Group]] = read_splits(tmp_path / "out")
     check_splits(splits)
     # Binomial over the queries: 450 on average, standard deviation 20; five of them.
     assert abs(len(splits["test"]) - 450) < 101

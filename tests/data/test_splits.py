@@ -99,7 +99,7 @@ def test_fractions_that_make_no_sense_are_refused(fractions: dict[str, float]) -
 
 
 def test_an_unknown_way_to_hold_out_is_refused() -> None:
-    with pytest.raises(UserError, match="cannot hold out by 'mood': choose one of query, group"):
+    with pytest.raises(UserError, match="cannot hold out by 'mood': choose among query,"):
         split_groups(make_groups(3), FRACTIONS, by="mood")
 
 

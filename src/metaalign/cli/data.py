@@ -1,11 +1,12 @@
 """``metaalign data``: datasets of groups."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from metaalign.cli.options import SANDBOX, Seed, named, new_app, refuse
+from metaalign.cli.options import SANDBOX, new_app, refuse, split
 from metaalign.schema import UserError
 
 app = new_app(
@@ -13,7 +14,7 @@ app = new_app(
 
     \b
     Example:
-      metaalign data build --size 3000 --out runs/sandbox
+      metaalign data build sandbox --out runs/sandbox
     """
 )
 
@@ -21,49 +22,120 @@ app = new_app(
 @app.command("build")
 def data_build(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where the dataset goes.")],
+    recipe: Annotated[
+        str | None,
+        typer.Argument(metavar="RECIPE", help="A data recipe: sandbox, real-data, or a TOML file."),
+    ] = None,
+    files: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the recipe's files are; else beside the recipe."),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe."),
+    ] = None,
     source: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME=PATH",
-            help="sandbox (the default), or a published file; may be repeated. "
-            "Names: habermas, hh-rlhf, persona-statements.",
+            metavar="NAME=PLACE",
+            help="Without a recipe: sandbox (the default), or a published dataset, as a file or "
+            "hf:OWNER/NAME; may be repeated.",
         ),
     ] = None,
     size: Annotated[
         int | None, typer.Option(min=1, help="Samples of the sandbox; 38,900 if not given.")
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Groups of every published file, at most.")
+        int | None, typer.Option(min=1, help="Groups of every source, at most.")
     ] = None,
     max_chars: Annotated[
         int | None, typer.Option(min=1, help="Leave out groups with more characters of text.")
     ] = None,
-    seed: Seed = 0,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Equal seeds give equal results; the recipe's, or 0.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(metavar="local|ray", help="Where the stages run; see docs/scale.md.")
+    ] = "local",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
+    keep_staging: Annotated[
+        bool, typer.Option("--keep-staging", help="Keep what lies between sources and dataset.")
+    ] = False,
 ) -> None:
-    """Build a dataset of groups, from the sandbox or from published files.
+    """Build a dataset of groups: from a recipe, the sandbox or published files.
+
+    What a former run has finished is kept, and the rest goes on where it stopped.
 
     \b
     Example:
+      metaalign data build real-data --files downloads --out runs/real
       metaalign data build --source sandbox --size 3000 --out runs/sandbox
       metaalign data build --source habermas=habermas.jsonl.gz --limit 500 --out runs/habermas
     """
     from metaalign import terminal
+    from metaalign.data.build import build_dataset
+    from metaalign.data.planning import plan_of
+    from metaalign.data.recipe import load_recipe, make_recipe, recipe_folder
+    from metaalign.data.sources import SOURCES
+    from metaalign.sandbox import WORLD
 
-    sources = source or [SANDBOX]
+    sources = {**SOURCES, SANDBOX: WORLD}
+    cuts = {"limit": limit, "max_chars": max_chars}
+    if recipe is None:
+        refuse({"--files": files, "--set": settings}, "a build without a recipe")
+        tree = _short_recipe(source or [SANDBOX], size, cuts)
+        made, folder = make_recipe({**tree, "seed": seed}), Path()
+    else:
+        refuse({"--source": source, "--size": size}, "a recipe: it names its sources")
+        folder = files if files is not None else recipe_folder(recipe)
+        given: dict[str, Any] = dict(split(one, "KEY=VALUE") for one in settings or [])
+        given |= {"seed": seed} if seed is not None else {}
+        every_source = {key: value for key, value in cuts.items() if value is not None}
+        made = load_recipe(recipe, given, every_source=every_source)
+    if dry_run:
+        for title, columns, rows in plan_of(made, folder, sources):
+            terminal.show(terminal.table(title, columns, rows))
+        return
     with terminal.progress_bars() as progress:
-        if SANDBOX in sources:
-            refuse({"--limit": limit, "--max-chars": max_chars}, "the sandbox: give --size")
-            if len(sources) > 1:
-                raise UserError("the sandbox is a dataset of its own: build the others apart")
-            from metaalign.sandbox import FULL_SIZE, build_sandbox
-
-            manifest = build_sandbox(out, size or FULL_SIZE, seed, progress=progress)
-        else:
-            from metaalign.data.build import build_dataset, parse_source
-
-            refuse({"--size": size}, "published files: give --limit")
-            files = named([parse_source(one) for one in sources])
-            manifest = build_dataset(
-                files, out, seed=seed, limit=limit, max_chars=max_chars, progress=progress
-            )
+        manifest = build_dataset(
+            made,
+            out,
+            files=folder,
+            engine=engine,
+            sources=sources,
+            keep_staging=keep_staging,
+            progress=progress,
+        )
     terminal.show_made(out, manifest)
+
+
+def _short_recipe(
+    sources: Sequence[str], size: int | None, cuts: dict[str, int | None]
+) -> dict[str, Any]:
+    """The tables of the recipe that the short options mean."""
+    if SANDBOX not in sources:
+        refuse({"--size": size}, "published files: give --limit")
+        places = [_named_place(one) for one in sources]
+        return {"sources": [{"name": name, "place": place, **cuts} for name, place in places]}
+    refuse({"--limit": cuts["limit"], "--max-chars": cuts["max_chars"]}, "the sandbox: give --size")
+    if len(sources) > 1:
+        raise UserError("the sandbox is a dataset of its own: build the others apart")
+    # As it comes, so that a size has the groups of the quickstart in their order.
+    tables = [{"name": SANDBOX, "options": {"size": size}}]
+    return {"sources": tables, "split": {"by": ["given"]}, "order": "given"}
+
+
+def _named_place(text: str) -> tuple[str, str]:
+    from metaalign.data.sources import SOURCES
+
+    name, _, place = text.partition("=")
+    if name not in SOURCES:
+        raise UserError(
+            f"unknown source {name!r}: write NAME=PLACE, with NAME one of {', '.join(SOURCES)}, "
+            "or leave --source out (or write sandbox) for the sandbox"
+        )
+    if not place:
+        raise UserError(f"the source {name} needs a file: write {name}=PATH")
+    return name, place

@@ -1,153 +1,218 @@
-"""From published files to a dataset folder: read, cut, split, write."""
+"""From a recipe to a dataset folder: read, pass through the stages, split, write.
 
+Everything between the sources and the dataset lies in a staging folder beside it, in parts that
+appear whole. So memory does not grow with the groups, and a build that was killed goes on with what
+it finds. Equal recipes, inputs and seeds give equal bytes, whatever the engine and the number of
+restarts.
+"""
+
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from metaalign.data.draw import digest
-from metaalign.data.manifest import Manifest, fingerprint, hash_file, is_done
-from metaalign.data.sources import SOURCES, Skipped, count_records
-from metaalign.data.splits import FRACTIONS, split_groups
-from metaalign.data.store import check_dataset, write_dataset
-from metaalign.schema import Event, Group, Progress, UserError, silent
+from msgspec import Struct
 
-_REPORT_EVERY = 500
+from metaalign.data import staging
+from metaalign.data.engines import open_engine
+from metaalign.data.index import Index
+from metaalign.data.inputs import Input, Writer, open_inputs
+from metaalign.data.manifest import Manifest, fingerprint, is_done
+from metaalign.data.recipe import Recipe
+from metaalign.data.running import Run, Sizes
+from metaalign.data.sources import SOURCES, Source
+from metaalign.data.splits import DROPPED, Assignment, assign, check_assignment
+from metaalign.data.store import (
+    DROPPED_NAME,
+    HELD_OUT_NAME,
+    check_dataset,
+    remove_leftovers,
+    write_dataset,
+)
+from metaalign.policy import load_matrix
+from metaalign.schema import Event, Progress, UserError, silent
+
+_FIRST = ("train", "sft", "dpo", "test")
+"""The order of the splits that sources name; others follow by name."""
+
+_SIZES = Sizes()
 
 
-def parse_source(text: str) -> tuple[str, Path]:
-    """``habermas=PATH`` as name and path; ``UserError`` if either is not there."""
-    name, _, path = text.partition("=")
-    known = ", ".join(SOURCES)
-    if name not in SOURCES:
-        raise UserError(
-            f"unknown source {name!r}: write NAME=PATH, with NAME one of {known}, "
-            "or leave --source out (or write sandbox) for the sandbox"
-        )
-    if not path:
-        raise UserError(f"the source {name} needs a file: write {name}=PATH")
-    if not Path(path).is_file():
-        raise UserError(f"{path} is not a file: give the published file of {name}")
-    return name, Path(path)
+class HeldOutValue(Struct, frozen=True):
+    """One line of ``held_out.jsonl``: what only the test asks for."""
+
+    by: str
+    """``preference``, ``wording``, ``persona`` or ``cell``."""
+    value: str
 
 
 def build_dataset(
-    sources: Mapping[str, Path],
+    recipe: Recipe,
     out: Path,
     *,
-    seed: int,
-    limit: int | None = None,
-    max_chars: int | None = None,
-    fractions: Mapping[str, float] = FRACTIONS,
-    by: str = "query",
+    files: Path = Path(),
+    engine: str = "local",
+    sources: Mapping[str, Source] = SOURCES,
+    writers: Sequence[Writer] = (),
+    keep_staging: bool = False,
+    sizes: Sizes = _SIZES,
     progress: Progress = silent,
 ) -> Manifest:
-    """Build one dataset from the published files in ``sources`` (name to path) and write it.
+    """Build the dataset of ``recipe`` at ``out`` and return its manifest.
 
-    ``limit`` keeps that many groups of every source, drawn by hash over the whole file.
-    ``max_chars`` leaves out groups whose talk and longest candidate have more characters.
-    ``fractions`` and ``by`` are those of ``split_groups``. What is left out is counted by source
-    and reason in the manifest, under ``skipped.``.
+    Args:
+        recipe: what to build; see ``data.recipe``.
+        out: the dataset's folder. Beside it lies the staging until the build is finished.
+        files: the folder in which the places of the recipe's sources lie.
+        engine: ``local``, or ``ray``.
+        sources: every source that the recipe can name.
+        writers: what writes groups, one for each ``[[write]]``.
+        keep_staging: keep the staging of a finished build, to look at what was dropped.
 
-    A dataset that is already there, whole and made from the same, is not built again. Raises
-    ``UserError`` for what is wrong with a file, an option or ``out``.
+    A dataset that is already there, whole and made from the same, is not built again. What is left
+    out is counted in the manifest, under ``skipped.``, with examples in ``dropped.jsonl``. Raises
+    ``UserError`` for what is wrong with an input, the recipe or ``out``; what was finished before
+    stays, and the next call goes on from there.
     """
-    _check_options(sources, limit, max_chars)
-    inputs = {name: hash_file(path) for name, path in sources.items()}
-    settings = {
-        "sources": list(sources),
-        "limit": limit,
-        "max_chars": max_chars,
-        "fractions": dict(fractions),
-        "by": by,
-    }
-    if is_done(out, fingerprint(settings, inputs, seed=seed)):
-        try:
-            return check_dataset(out)
-        except UserError:
-            pass  # a file of it is gone or damaged: build it again
-    skipped: Counter[str] = Counter()
-    groups: list[Group] = []
-    for name, path in sources.items():
-        own = Skipped()
-        found = _read(name, path, seed, limit, max_chars, own, progress)
-        if not found:
-            raise UserError(_nothing_in(name, path, own))
-        groups += found
-        skipped.update({f"{name}: {reason}": n for reason, n in own.items()})
-    # So that the first rows of a split show every source, and every topic of a sorted file.
-    groups.sort(key=lambda group: digest("order", seed, group.id))
-    splits = split_groups(groups, fractions, seed, by)
-    _check_sizes(splits, fractions)
-    return write_dataset(
+    started = time.monotonic()
+    inputs = open_inputs(recipe, files, sources, writers)
+    settings, hashes = recipe.settings(), _hashes(recipe, inputs)
+    folder = staging.staging_folder(out)
+    done = _finished(out, fingerprint(settings, hashes, seed=recipe.seed))
+    if done:
+        if not keep_staging:
+            staging.remove(folder)  # the last run may have been killed before it could
+        return done
+    run = Run(recipe, folder, sizes, progress)
+    run.read(inputs)
+    with open_engine(engine) as opened:
+        run.pass_all(opened)
+    index = Index(run.parts, run.beside, run.keys.by)
+    assignment = _split(recipe, index, progress)
+    _tell_dropped(run, index, assignment)
+    manifest = write_dataset(
         out,
-        splits,
+        index.in_order(assignment.splits, _names(recipe, assignment), folder / "buckets"),
         settings=settings,
-        seed=seed,
-        inputs=inputs,
-        sources_licences={name: SOURCES[name].licence for name in sources},
-        skipped=skipped,
+        seed=recipe.seed,
+        inputs=hashes,
+        sources_licences={one.name: one.licence for one in inputs},
+        skipped=run.skipped + Counter(run.tally.counts()),
+        counts=run.counts() | _costs(writers),
+        notes=(*run.damaged, *assignment.notes),
+        reports={
+            DROPPED_NAME: run.tally.lines(),
+            HELD_OUT_NAME: _held_out(index, assignment),
+        },
+        shard_rows=recipe.shard_rows,
+        started=started,
         progress=progress,
     )
+    if not keep_staging:
+        staging.remove(folder)
+    return manifest
 
 
-def _check_options(sources: Mapping[str, Path], limit: int | None, max_chars: int | None) -> None:
-    known = ", ".join(SOURCES)
-    if not sources:
-        raise UserError(f"no source: give at least one NAME=PATH, with NAME one of {known}")
-    for name in sources:
-        if name not in SOURCES:
-            raise UserError(f"unknown source {name!r}: known are {known}")
-    for option, value in {"limit": limit, "max_chars": max_chars}.items():
-        if value is not None and value < 1:
-            raise UserError(f"{option} is {value}: it must be at least 1")
+def _finished(out: Path, expected: str) -> Manifest | None:
+    """The manifest of a dataset that is whole and made from the same."""
+    if not is_done(out, expected):
+        return None
+    try:
+        manifest = check_dataset(out)
+    except UserError:
+        return None  # a file of it is gone or damaged
+    remove_leftovers(out)
+    return manifest
 
 
-def _nothing_in(name: str, path: Path, skipped: Skipped) -> str:
-    if not skipped:
-        return f"{path} is empty: it holds no record of {name}"
-    reasons = ", ".join(f"{n} {reason}" for reason, n in skipped.items())
-    return f"no group of {name} is left of {path}; left out: {reasons}"
+def _hashes(recipe: Recipe, inputs: Sequence[Input]) -> dict[str, str]:
+    """The hash of everything that decides, by name."""
+    names = Counter(one.name for one in inputs)
+    hashes = {
+        one.name if names[one.name] == 1 else f"{one.name}, {Path(one.place).name}": one.content
+        for one in inputs
+    }
+    if "cell" in recipe.split.by:
+        hashes["matrix"] = load_matrix(recipe.matrix).content_hash
+    return hashes
 
 
-def _check_sizes(splits: Mapping[str, list[Group]], fractions: Mapping[str, float]) -> None:
-    total = sum(map(len, splits.values()))
-    for name, groups in splits.items():
-        if not groups and fractions[name] > 0:
+def _split(recipe: Recipe, index: Index, progress: Progress) -> Assignment:
+    """Where every group goes, proved to let nothing cross."""
+    if not len(index):
+        raise UserError("the stages left no group: --dry-run shows what they are; loosen one")
+    index.check_ids()
+    if "given" in recipe.split.by:
+        return _as_given(index)
+    progress(Event("split", 0, len(index), "group"))
+    links = _links(recipe, index)
+    split = recipe.split
+    assignment = assign(len(index), index.edges, split.shares, recipe.seed, links)
+    check_assignment(assignment, index.edges, links)
+    _check_sizes(recipe, assignment)
+    progress(Event("split", len(index), len(index), "group"))
+    return assignment
+
+
+def _links(recipe: Recipe, index: Index) -> list[tuple[int, int]]:
+    """Pairs of queries that are nearly the same."""
+    if not recipe.split.near:
+        return []
+    from metaalign.data.filters.near import near_links
+
+    return list(near_links(index.talks(), recipe.split.near))
+
+
+def _as_given(index: Index) -> Assignment:
+    for number, split in enumerate(index.given):
+        if not split:
             raise UserError(
-                f"the split {name} came out empty: {total} groups are too few for the fractions "
-                f"{dict(fractions)}; raise the limit or give larger files"
+                f"the group {index.group(number).id} says no split of its own: "
+                'by = ["given"] is for sources that publish splits'
+            )
+    return Assignment(index.given, ())
+
+
+def _names(recipe: Recipe, assignment: Assignment) -> list[str]:
+    if "given" not in recipe.split.by:
+        return list(recipe.split.shares)
+    found = set(assignment.splits)
+    known = [name for name in _FIRST if name in found]
+    return known + sorted(found.difference(known))
+
+
+def _check_sizes(recipe: Recipe, assignment: Assignment) -> None:
+    sizes = Counter(assignment.splits)
+    for name, share in recipe.split.shares.items():
+        if share > 0 and not sizes[name]:
+            said = "".join(f"; {note}" for note in assignment.notes)
+            raise UserError(
+                f"the split {name} came out empty: {len(assignment.splits)} groups are too few "
+                f"for the fractions {recipe.split.shares}{said}; raise the limit, give larger "
+                "files, or hold out by less"
             )
 
 
-def _read(
-    name: str,
-    path: Path,
-    seed: int,
-    limit: int | None,
-    max_chars: int | None,
-    skipped: Skipped,
-    progress: Progress,
-) -> list[Group]:
-    """The groups of one source after the cuts."""
-    groups = []
-    total = count_records(path)
-    for group in SOURCES[name].read(path, seed=seed, skipped=skipped):
-        if max_chars is None or _characters(group) <= max_chars:
-            groups.append(group)
-        else:
-            skipped[f"longer than {max_chars} characters"] += 1
-        done = len(groups) + skipped.total()
-        if done % _REPORT_EVERY == 0 and done < total:
-            progress(Event(f"read {name}", done, total, "record"))
-    progress(Event(f"read {name}", total, total, "record"))
-    if limit is None or len(groups) <= limit:
-        return groups
-    skipped[f"over the limit of {limit} groups"] += len(groups) - limit
-    # By hash and not the first ones: published files are often sorted by topic.
-    return sorted(groups, key=lambda group: digest("limit", seed, group.id))[:limit]
+def _tell_dropped(run: Run, index: Index, assignment: Assignment) -> None:
+    """Count what no split could take, with examples, as for a stage."""
+    for number, split in enumerate(assignment.splits):
+        if split == DROPPED:
+            order = index.orders[number]
+            if run.tally.count(None, assignment.reason, order):
+                run.tally.keep(None, assignment.reason, order, index.group(number))
 
 
-def _characters(group: Group) -> int:
-    """Length of the talk with the longest candidate."""
-    talk = sum(len(turn.text) for turn in group.turns)
-    return talk + max(len(candidate.text) for candidate in group.candidates)
+def _held_out(index: Index, assignment: Assignment) -> list[HeldOutValue]:
+    return [
+        HeldOutValue(held.by, text)
+        for held in assignment.held_out
+        for text in index.texts(held.by, held.values)
+    ]
+
+
+def _costs(writers: Sequence[Writer]) -> dict[str, int]:
+    """What the teacher took, over all plans."""
+    total: Counter[str] = Counter()
+    for writer in writers:
+        total.update({f"teacher.{name}": n for name, n in writer.costs().items()})
+    return dict(total)

@@ -2,6 +2,8 @@
 
 OUT/groups/{split}-00000.parquet    groups, nested
 OUT/samples/{split}-00000.parquet   samples, flat: easy to read and to train on elsewhere
+OUT/dropped.jsonl                   what was left out by which stage and why, with examples
+OUT/held_out.jsonl                  values that only the test asks for, if a split holds some out
 OUT/README.md                       dataset card; ``datasets.load_dataset(OUT)`` reads it
 OUT/manifest.json                   where it came from; written last
 """
@@ -9,12 +11,13 @@ OUT/manifest.json                   where it came from; written last
 import re
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sized
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from metaalign.data import tables
 from metaalign.data.card import TABLES, dataset_card
@@ -32,10 +35,15 @@ from metaalign.data.samples import Census, samples_of
 from metaalign.schema import Event, Group, Progress, UserError, silent
 
 CARD_NAME = "README.md"
+DROPPED_NAME = "dropped.jsonl"
+HELD_OUT_NAME = "held_out.jsonl"
+REPORTS = (DROPPED_NAME, HELD_OUT_NAME)
+"""Reports of a build: JSON lines; one that has none is not there."""
 SHARD_ROWS = 50_000
 """Rows of one Parquet file."""
 
 _BATCH = 1_000
+_OURS = {*TABLES, *REPORTS, CARD_NAME, FILE_NAME}
 _SPLIT_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")
 
 
@@ -48,6 +56,10 @@ def write_dataset(
     inputs: Mapping[str, str] | None = None,
     sources_licences: Mapping[str, str] | None = None,
     skipped: Mapping[str, int] | None = None,
+    counts: Mapping[str, int] | None = None,
+    notes: Sequence[str] = (),
+    reports: Mapping[str, Sequence[Struct]] | None = None,
+    started: float | None = None,
     shard_rows: int = SHARD_ROWS,
     progress: Progress = silent,
 ) -> Manifest:
@@ -60,12 +72,14 @@ def write_dataset(
 
     ``inputs`` names what the groups were made from, with hashes; ``sources_licences`` the licence
     of every source, for the card; ``skipped`` what was left out before, by source and reason (it
-    is read at the end, so a reader may still add to it while the groups are drawn).
+    is read at the end, so a reader may still add to it while the groups are drawn); ``counts`` what
+    else the manifest counts; ``reports`` the lines of those of ``REPORTS`` that there are;
+    ``started`` when the work began, by ``time.monotonic()``, if that was before this call.
 
     Raises ``UserError`` if the disk is full or ``out`` is a folder with other things in it, and
     ``ValueError`` for a split's name that is no plain word or a group id that is there twice.
     """
-    started = time.monotonic()
+    started = time.monotonic() if started is None else started
     for name in splits:
         if not _SPLIT_NAME.fullmatch(name):
             raise ValueError(f"a split is named by small letters, digits and _: {name!r}")
@@ -84,14 +98,26 @@ def write_dataset(
             counts={f"{table}.{name}": 0 for name in splits for table in TABLES}
             | {"flips": 0, "views_that_order_nothing": 0}
             | census.counts()
+            | dict(counts or {})
             | left_out,
+            notes=tuple(notes),
             seconds=round(time.monotonic() - started, 3),
         )
+        _write_reports(partial, reports or {})
         card = partial / CARD_NAME
         with writing(card):
             card.write_text(dataset_card(manifest, splits, sources_licences or {}), "utf-8")
         write_manifest(partial, manifest)
     return manifest
+
+
+def _write_reports(folder: Path, reports: Mapping[str, Sequence[Struct]]) -> None:
+    for name, lines in reports.items():
+        if name not in REPORTS:
+            raise ValueError(f"no report of a dataset is called {name}")
+        if lines:
+            with writing(folder / name):
+                (folder / name).write_bytes(msgspec.json.Encoder().encode_lines(lines))
 
 
 def _write_tables(
@@ -159,9 +185,15 @@ def _taking_the_place_of(out: Path) -> Iterator[Path]:
     shutil.rmtree(before, ignore_errors=True)
 
 
+def remove_leftovers(out: Path) -> None:
+    """Take away what a run that was killed while it wrote ``out`` has left beside it."""
+    for name in ("partial", "before"):
+        shutil.rmtree(out.absolute().with_name(f".{out.absolute().name}.{name}"), True)
+
+
 def _is_ours(out: Path) -> bool:
     """True for an empty folder and for one that holds nothing but parts of a dataset."""
-    return out.is_dir() and {p.name for p in out.iterdir()} <= {*TABLES, CARD_NAME, FILE_NAME}
+    return out.is_dir() and {p.name for p in out.iterdir()} <= _OURS
 
 
 def read_dataset_manifest(dataset: Path) -> Manifest:

@@ -1,6 +1,6 @@
 """Groups and samples as Parquet: the columns, and the reading and writing of shards.
 
-All that knows of pyarrow is here.
+Whoever needs pyarrow takes it from here, where its absence is one line for people.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,9 +14,25 @@ from metaalign.schema import SYSTEM_INFO, USER_INFO, MissingExtra, Sample, UserE
 
 try:
     import pyarrow as pa  # type: ignore[import-untyped]
+    import pyarrow.compute as pc  # type: ignore[import-untyped]
     import pyarrow.parquet as pq  # type: ignore[import-untyped]
 except ImportError as error:
     raise MissingExtra("data", "pyarrow") from error
+
+__all__ = [
+    "GROUPS",
+    "SAMPLES",
+    "Row",
+    "ShardWriter",
+    "count_rows",
+    "pa",
+    "pc",
+    "pq",
+    "read_rows",
+    "sample_row",
+    "shard_paths",
+    "unreadable",
+]
 
 Row = Mapping[str, Any]
 """One row by column, as ``msgspec.to_builtins`` makes it: it is checked again when it is read."""
@@ -169,7 +185,7 @@ def count_rows(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
 def read_rows(path: Path) -> Iterator[list[Row]]:
@@ -179,10 +195,11 @@ def read_rows(path: Path) -> Iterator[list[Row]]:
             for batch in file.iter_batches(batch_size=_READ_ROWS):
                 yield batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _unreadable(path: Path, error: Exception) -> UserError:
+def unreadable(path: Path, error: Exception) -> UserError:
+    """What to tell a person whose Parquet file cannot be read."""
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return UserError(
         f"cannot read {path} ({reason}): it is damaged or half-written; build the dataset again"

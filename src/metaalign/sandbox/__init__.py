@@ -3,7 +3,7 @@
 from random import Random
 
 from metaalign.sandbox.checking import verify
-from metaalign.sandbox.dataset import SOURCE, aligned_answer, build_sandbox
+from metaalign.sandbox.dataset import SOURCE, WORLD, aligned_answer, build_sandbox
 from metaalign.sandbox.drawing import with_aside
 from metaalign.sandbox.groups import FULL_SIZE, build_groups
 from metaalign.sandbox.world import load_world
@@ -12,6 +12,7 @@ from metaalign.schema import View
 __all__ = [
     "FULL_SIZE",
     "SOURCE",
+    "WORLD",
     "aligned_answer",
     "build_groups",
     "build_sandbox",

@@ -80,34 +80,50 @@ def build_groups(
     matrix: PriorityMatrix | None = None,
     progress: Progress = silent,
 ) -> dict[str, list[Group]]:
-    """Build the sandbox's splits: ``sft``, ``dpo``, ``test``, ``test_values``, ``test_wordings``.
+    """Build the sandbox's splits, by name: those of ``stream_groups``, in its order."""
+    rules = matrix or load_matrix()
+    total = sum(plan.groups for plan in _plans(size).values())
+    splits: dict[str, list[Group]] = {name: [] for name in _plans(size)}
+    stream = stream_groups(size, seed, every=every, matrix=rules)
+    for done, (name, group) in enumerate(stream, 1):
+        splits[name].append(group)
+        if done % 200 == 0 or done == total:
+            progress(Event("write the sandbox's groups", done, total, "groups"))
+    return splits
+
+
+def stream_groups(
+    size: int = FULL_SIZE,
+    seed: int = 0,
+    *,
+    every: int = 1,
+    matrix: PriorityMatrix | None = None,
+) -> Iterator[tuple[str, Group]]:
+    """Groups with their splits: ``sft``, ``dpo``, ``test``, ``test_values``, ``test_wordings``.
 
     ``size`` counts samples, two a group, over all splits. A tenth of the groups, at least 12 and at
     most 1,200, makes up ``test``; the two other test splits are a quarter of that each. Queries
     occur in every split; combinations of a query and its preferences never do in both a training
     and a test split. ``every`` 2 takes every second query and person of the world.
     """
+    world = load_world().narrowed(every)
+    rules = matrix or load_matrix()
+    for name, plan in _plans(size).items():
+        for group in _split(name, plan, seed, world, rules):
+            yield name, group
+
+
+def _plans(size: int) -> dict[str, _Plan]:
     test = min(1200, max(12, size // 20))
     other = max(6, test // 4)
     training = max(2, size // 2 - test - 2 * other)
-    plans = {
+    return {
         "sft": _Plan(training - training // 5, False, False, False),
         "dpo": _Plan(training // 5, False, False, False),
         "test": _Plan(test, True, False, False),
         "test_values": _Plan(other, True, True, False),
         "test_wordings": _Plan(other, True, False, True),
     }
-    world = load_world().narrowed(every)
-    rules, total, done = matrix or load_matrix(), sum(p.groups for p in plans.values()), 0
-    splits: dict[str, list[Group]] = {}
-    for name, plan in plans.items():
-        splits[name] = []
-        for group in _split(name, plan, seed, world, rules):
-            splits[name].append(group)
-            done += 1
-            if done % 200 == 0 or done == total:
-                progress(Event("write the sandbox's groups", done, total, "groups"))
-    return splits
 
 
 def _split(
