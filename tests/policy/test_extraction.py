@@ -68,6 +68,47 @@ def test_a_condition_reaches_over_its_part_of_the_sentence() -> None:
     assert found.ambiguous == (Ambiguity(USER_INFO, "tone", text, "conditional", (0, len(text))),)
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ('You keep saying "marvellous". Stop it.', {("avoid", "marvellous")}),
+        ("You always end by asking something. Drop that.", {("follow_up", "none")}),
+        ("Bullets? Yes please.", {("format", "bullets")}),
+        ("Swearing? Never.", {("profanity", "none")}),
+    ],
+)
+def test_the_next_sentence_tells_how_one_is_meant(text: str, wanted: set[tuple[str, str]]) -> None:
+    assert asked(text) == wanted
+
+
+def test_what_may_be_need_not_be() -> None:
+    assert asked('Feel free to use the word "marvellous".') == set()
+    assert asked('You may leave out the word "marvellous".') == set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A reply that does not end with a question is incomplete.",
+        "Never sign off without asking how it went.",
+        "No answer leaves the shop without a closing question.",
+    ],
+)
+def test_two_negations_ask_for_it(text: str) -> None:
+    assert asked(text, SYSTEM_INFO) == {("follow_up", "ask")}
+
+
+def test_a_condition_inside_the_words_of_a_wish_is_part_of_it() -> None:
+    text = "If usefulness and caution disagree, caution wins."
+    assert asked(text) == {("priority", "safety")}
+    assert left_open(text) == set()
+
+
+def test_the_items_of_a_list_are_one_sentence() -> None:
+    (found,) = read_text("Rank them: 1. caution 2. usefulness 3. style.", USER_INFO).preferences
+    assert (found.value, found.span) == ("safety", (0, 45))
+
+
 def test_what_stands_in_a_condition_is_no_wish() -> None:
     assert left_open("If I ask for details, use bullet points.") == {("format", "conditional")}
 

@@ -8,6 +8,7 @@ Then the rules of what comes first are tried on that: "better an R than a D" is 
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -56,19 +57,24 @@ def ordered(masked: str, hits: Iterable[Hit], known: Priorities) -> list[Hit]:
     for hit in hits:
         value = _value(hit, masked, known)
         if value:
-            found.append(hit._replace(phrase=hit.phrase._replace(role="closed", value=value)))
+            found.append(Hit(_closed(hit.phrase, value), hit.start, hit.end, hit.match))
     return found
+
+
+@cache
+def _closed(rule: Phrase, value: str) -> Phrase:
+    return rule._replace(role="closed", value=value)
 
 
 def _value(hit: Hit, masked: str, known: Priorities) -> str | None:
     """What comes first by the rule of ``hit``; None if it only says what does not."""
-    groups = hit.match.groupdict()
-    for name in ("first", "broken"):
-        if groups.get(name):
-            return known.values[groups[name][0]]
-    lost = known.values[(groups.get("lost") or groups["given_up"])[0]]
-    others = {known.values[c] for c in masked if c in known.values} - {lost}
-    return others.pop() if len(others) == 1 else known.against.get(lost)
+    group = hit.match.lastgroup
+    assert group is not None  # every rule has one slot
+    named = known.values[hit.match[group][0]]
+    if group in ("first", "broken"):
+        return named
+    others = {known.values[letter] for letter in masked if letter in known.values} - {named}
+    return others.pop() if len(others) == 1 else known.against.get(named)
 
 
 def mask(lowered: str, mentions: Iterable[Hit]) -> str:

@@ -123,12 +123,13 @@ class Table:
 
     def candidates(self, lowered: str) -> Candidates:
         """What a text may match, by the beginnings of its words."""
-        sets = self._sets
+        sets_of = self._sets.get
         one, two, three = self._content
         places = []
         for at, word in beginnings(lowered):
-            if word in sets:
-                first, for_one, for_two, for_three = sets[word]
+            sets = sets_of(word)
+            if sets:
+                first, for_one, for_two, for_three = sets
                 one |= for_one
                 two |= for_two
                 three |= for_three
