@@ -58,9 +58,9 @@ def mock_teacher(
     )
     said = None
     if sandbox:
-        from metaalign.sandbox.behind_mock import sandbox_answer
+        from metaalign.sandbox.behind_mock import sandbox_teacher
 
-        said = sandbox_answer
+        said = sandbox_teacher()
     serve_mock(
         Behaviour(manners, said),
         port,

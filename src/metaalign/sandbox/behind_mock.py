@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from metaalign.data.teacher.mock.behaviour import Said
 from metaalign.data.teacher.mock.filling import fill
 from metaalign.policy import load_matrix, read, resolve
 from metaalign.sandbox.world import Query, load_world
@@ -45,6 +46,12 @@ def sandbox_answer(
         return None
     filled = fill(schema, Random(answer))
     return msgspec.json.encode({**filled, field: answer}).decode()
+
+
+def sandbox_teacher() -> Said:
+    """``sandbox_answer`` with everything loaded: the first call should not wait for that."""
+    _answer(load_world().queries["benign"][0], Dialogue.ask(""))
+    return sandbox_answer
 
 
 def _answer(query: Query, dialogue: Dialogue) -> str:

@@ -71,6 +71,8 @@ class Stats(Struct):
     tokens_out: int = 0
     on_their_way: int = 0
     most_on_their_way: int = 0
+    seconds: float = 0.0
+    """From the first call to the last completion."""
 
 
 class Bucket:
@@ -96,7 +98,7 @@ class Bucket:
 
 
 class Behaviour:
-    """Answers requests, and counts. ``said`` may write the replies; ``clock`` is not waited for."""
+    """Answers requests, and counts. ``said`` may write the replies."""
 
     def __init__(self, manners: Manners, said: Said | None = None) -> None:
         self.manners = manners
@@ -104,12 +106,15 @@ class Behaviour:
         self.answered: Counter[str] = Counter()
         """How often every request was answered with a completion, by the client's name for it."""
         self._said = said
+        self._began = 0.0
         self._attempts: Counter[str] = Counter()
         self._requests = Bucket(manners.requests_per_minute)
         self._tokens = Bucket(manners.tokens_per_minute)
 
     def failure(self, body: Mapping[str, Any], name: str) -> Answer | None:
         """The error that meets this call, if one does."""
+        if not self.stats.calls:
+            self._began = time.monotonic()
         self.stats.calls += 1
         complaint = _complaint(body, self.manners.model)
         if complaint is not None:
@@ -156,6 +161,7 @@ class Behaviour:
         ``client_name`` is what the client itself calls the request, if it says so.
         """
         usage = answer.body["usage"]
+        self.stats.seconds = time.monotonic() - self._began
         self.stats.answered += 1
         self.stats.repeated += self.answered[client_name or name] > 0
         self.answered[client_name or name] += 1

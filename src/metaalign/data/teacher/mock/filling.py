@@ -76,8 +76,9 @@ def _array(schema: Schema, random: Random, root: Schema, depth: int) -> list[Any
     items = schema.get("items")
     if not items:
         return made
-    least = int(schema.get("minItems", 0 if depth >= _DEEPEST else 1))
-    most = int(schema.get("maxItems", least + _LONGEST_ARRAY))
+    deep = depth >= _DEEPEST
+    least = int(schema.get("minItems", 0 if deep else min(1, schema.get("maxItems", 1))))
+    most = least if deep else int(schema.get("maxItems", least + _LONGEST_ARRAY))
     length = random.randint(least, max(least, min(most, least + _LONGEST_ARRAY)))
     if schema.get("uniqueItems") and "enum" in items:
         return random.sample(items["enum"], min(length, len(items["enum"])))

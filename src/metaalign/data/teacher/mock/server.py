@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -32,6 +32,8 @@ def create_app(behaviour: Behaviour) -> Starlette:
     async def chat(request: Request) -> Response:
         try:
             body = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        except ClientDisconnect:
+            return Response(status_code=499)  # nobody is there to read it
         except msgspec.DecodeError as error:
             return _response(Answer(400, {"error": {"message": str(error), "type": "mock"}}))
         began = time.monotonic()
