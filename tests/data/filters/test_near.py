@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -76,6 +77,8 @@ def test_nothing_is_dropped_for_the_sake_of_something_dropped() -> None:
     found = dropped(NearDuplicates(by="query", threshold=0.8), made)
     assert found and len(found) < len(chain) - 1
     assert all(kept not in found for kept, _ in found.values())
+    left = [text for group, text in zip(made, chain, strict=True) if group.id not in found]
+    assert all(jaccard(one, other) < 0.85 for one, other in pairwise(left))
 
 
 def test_the_same_group_under_other_meta_prompts_is_no_duplicate() -> None:

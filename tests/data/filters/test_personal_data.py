@@ -150,6 +150,20 @@ def test_spans_move_with_their_words() -> None:
     assert third.span is not None and redacted.turns[0].text[slice(*third.span)] == "long"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "4111 1111 1111 1111[212 555 2368[",
+        "joe@post.org+jim@post.org",
+        "/+1 212 555 2368]-2368joe@a.org,1",
+    ],
+)
+def test_what_another_find_has_hidden_is_redacted_too(text: str) -> None:
+    (redacted,) = RedactPersonalData().apply([make_group("g", text)])
+    assert personal_data(redacted.turns[0].text, regions=("US",)) == []
+    assert "2368[" not in redacted.turns[0].text and "jim" not in redacted.turns[0].text
+
+
 _NUMBERS = ["4111 1111 1111 1111", "4111", "+1 212 555 2368", "(212)", "555", "-2368", "٣"]
 _PIECES = st.sampled_from(
     [*_NUMBERS, "joe@post.org", "DE89 3704 0044 0532 0130 00", *"@. x,[]\n", "org"]
