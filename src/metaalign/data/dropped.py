@@ -7,11 +7,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from metaalign.data import staging
+from metaalign.data.stages import Transform, stage_name
 from metaalign.schema import Group
 
 FILE_NAME = "dropped.jsonl"
 EXAMPLES = 3
 """Examples of every reason."""
+_PRIVATE = ("personal-data", "redact-personal-data")
 _EXCERPT = 200
 """Characters of an example's texts."""
 
@@ -43,7 +45,9 @@ class Dropped(Struct, frozen=True):
 class Tally:
     """Counts what was dropped, one group at a time, and keeps the first of every reason."""
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Sequence[object] = ()) -> None:
+        """``stages`` are those of the recipe: what one keeps out is no example either."""
+        self._masks = _masks(stages)
         self._counts: dict[tuple[int | None, str], int] = {}
         self._first: dict[tuple[int | None, str], list[tuple[int, str, Example]]] = {}
 
@@ -75,6 +79,8 @@ class Tally:
     def keep(self, stage: int | None, reason: str, order: int, group: Group) -> None:
         """Keep a group as an example."""
         # A heap with the last of them on top.
+        for mask in self._masks:
+            [group] = mask.apply([group])
         first = self._first[stage, _shared(reason)]
         heapq.heappush(first, (-order, group.id, _example(group, reason)))
         if len(first) > EXAMPLES:
@@ -103,6 +109,19 @@ class Tally:
         first: Sequence[tuple[int, str, Example]] = self._first[stage, reason]
         ordered = sorted(first, key=lambda one: (-one[0], one[1]))
         return tuple(example for _, _, example in ordered)
+
+
+def _masks(stages: Sequence[object]) -> list[Transform]:
+    """What takes personal data out of examples, where the recipe does not want it."""
+    if not any(stage_name(stage) in _PRIVATE for stage in stages):
+        return []
+    from metaalign.data.filters.personal_data import PersonalData, RedactPersonalData
+
+    return [
+        RedactPersonalData(kinds=stage.kinds, regions=stage.regions)
+        for stage in stages
+        if isinstance(stage, PersonalData | RedactPersonalData)
+    ]
 
 
 def _shared(reason: str) -> str:

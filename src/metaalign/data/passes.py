@@ -15,7 +15,7 @@ from msgspec import Struct
 from metaalign.data import staging
 from metaalign.data.draw import digest
 from metaalign.data.keys import KeySettings, key_columns, key_table
-from metaalign.data.stages import Comparison, Filter, Stage, Transform
+from metaalign.data.stages import Comparison, Filter, Stage, Transform, stage_name
 from metaalign.data.tables import pa
 from metaalign.schema import Group
 
@@ -55,13 +55,6 @@ class Job(Struct, frozen=True):
     @property
     def done(self) -> bool:
         return Path(self.after).exists()
-
-
-def stage_name(stage: object) -> str:
-    """The stage's name in a recipe."""
-    config = getattr(type(stage), "__struct_config__", None)
-    tag = getattr(config, "tag", None)
-    return str(tag) if tag else type(stage).__name__
 
 
 def limit_draw(seed: int, group_id: str) -> int:

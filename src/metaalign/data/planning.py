@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from metaalign.data.inputs import open_inputs
-from metaalign.data.passes import stage_name
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources import Source
+from metaalign.data.stages import stage_name
 
 Plan = tuple[str, Sequence[str], Sequence[tuple[str, ...]]]
 """A table: its title, its columns, its rows."""

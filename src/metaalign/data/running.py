@@ -14,10 +14,10 @@ from metaalign.data.engines import Engine
 from metaalign.data.inputs import Input
 from metaalign.data.keys import KeySettings
 from metaalign.data.manifest import fingerprint
-from metaalign.data.passes import BATCH_GROUPS, Job, Pass, stage_name
+from metaalign.data.passes import BATCH_GROUPS, Job, Pass
 from metaalign.data.reading import read_input
 from metaalign.data.recipe import Recipe
-from metaalign.data.stages import Comparison, Stage
+from metaalign.data.stages import Comparison, Stage, stage_name
 from metaalign.schema import Event, Progress
 
 _Numbered = tuple[int, Stage]
@@ -44,7 +44,7 @@ class Run:
         self.parts: list[Path] = []
         self.beside: list[Path] = []
         """What the last pass wrote beside every part: the keys of the split."""
-        self.tally = Tally()
+        self.tally = Tally(recipe.stages)
         self.skipped: Counter[str] = Counter()
         """Records that became no group, by source and reason."""
         self.damaged: list[str] = []

@@ -53,3 +53,9 @@ class Transform(Protocol):
 
 
 Stage = Filter | Comparison | Transform
+
+
+def stage_name(stage: object) -> str:
+    """The stage's name in a recipe, by which reports call it."""
+    config = getattr(type(stage), "__struct_config__", None)
+    return str(getattr(config, "tag", None) or type(stage).__name__)

@@ -16,9 +16,6 @@ from typing import Any
 from metaalign.data.passes import Job, Pass, run_part
 from metaalign.schema import MissingExtra, UserError
 
-_RETRIES = 10
-"""How often a part is begun again after the loss of its worker."""
-
 
 class RayEngine:
     """See ``engines.Engine``."""
@@ -36,16 +33,11 @@ class RayEngine:
             return {"error": [_do(packed, job) for job in batch["job"]]}
 
         data = self._ray.data.from_items(rows, override_num_blocks=len(rows))
-        done = data.map_batches(do, batch_size=1, ray_remote_args_fn=_limits)
+        done = data.map_batches(do, batch_size=1)
         for number, row in enumerate(done.iter_rows(), 1):
             if row["error"]:
                 raise UserError(row["error"])
             yield number
-
-
-def _limits() -> dict[str, int]:
-    # Without a limit a part that always brings its worker down would be begun for ever.
-    return {"max_retries": _RETRIES}
 
 
 def _do(packed: bytes, job: bytes) -> str:
