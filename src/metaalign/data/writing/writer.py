@@ -1,0 +1,206 @@
+"""``[[write]]`` of a recipe as an input of a build, and what it would cost."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from metaalign.data.families.wordings import FILE_NAME as WORDINGS
+from metaalign.data.sources.place import Place
+from metaalign.data.sources.records import Skipped
+from metaalign.data.teacher.counting import estimated_in
+from metaalign.data.teacher.dry import Estimate, Planned, estimate
+from metaalign.data.teacher.journal import Journal
+from metaalign.data.teacher.requests import Outcome, ReplyError, Request
+from metaalign.data.teacher.settings import Settings
+from metaalign.data.teacher.teacher import Teacher
+from metaalign.data.writing.plans import Plan, Planner
+from metaalign.data.writing.pools import (
+    check_table,
+    licence_of,
+    read_drawn_queries,
+    read_pools,
+)
+from metaalign.data.writing.prompts import prompts_hash
+from metaalign.data.writing.table import WriteTable, write_tables
+from metaalign.data.writing.tasks import Asked
+from metaalign.data.writing.work import Written, write_group
+from metaalign.policy import PriorityMatrix, load_matrix
+from metaalign.schema import Group, Progress, silent
+
+T = TypeVar("T")
+
+_FILES = ("personas", "system_prompts", "preferences")
+"""Keys of the table that name a place, besides that of the queries."""
+
+
+class PlanWriter:
+    """Has a teacher write groups by one ``[[write]]``: ``data.inputs.Writer``."""
+
+    def __init__(
+        self,
+        table: WriteTable,
+        settings: Settings,
+        matrix: PriorityMatrix,
+        files: Path = Path(),
+        progress: Progress = silent,
+    ) -> None:
+        check_table(table)
+        self.name = table.name
+        self.licence = licence_of(table)
+        self._table = table
+        self._settings = settings
+        self._matrix = matrix
+        self._progress = progress
+        self._place = Place.parse(table.place, files)
+        named = {key: getattr(table, key) for key in _FILES}
+        self._places = {key: Place.parse(text, files) for key, text in named.items() if text}
+        self._counts: Counter[str] = Counter()
+
+    @property
+    def content_hash(self) -> str:
+        """Changes whenever what the teacher is asked does."""
+        decides = (
+            self._table,
+            self._settings.model,
+            self._matrix.content_hash,
+            prompts_hash(),
+            _wordings_hash(),
+            self._place.identity(),
+            sorted((key, place.identity()) for key, place in self._places.items()),
+        )
+        return sha256(msgspec.json.encode(decides)).hexdigest()
+
+    def plans(self, *, seed: int, skipped: Skipped) -> Iterator[Plan]:
+        """The groups that are to be written, in the order of the queries."""
+        planner = Planner(
+            self._table,
+            read_pools(self._table, self._matrix, self._places, seed),
+            self._matrix,
+            seed,
+        )
+        for query in read_drawn_queries(self._table, self._place, seed, skipped):
+            plan = planner.plan(query)
+            if isinstance(plan, str):
+                skipped[plan] += 1
+            else:
+                yield plan
+
+    def write(self, *, seed: int, skipped: Skipped) -> Iterator[Group]:
+        """The groups, in the order of the queries, whatever the order of the replies.
+
+        Raises ``UserError`` where the budget is spent or the server cannot be asked; what was
+        paid for is in the journal, and the next call goes on from there.
+        """
+        self._counts.clear()
+        with Teacher(self._settings, progress=self._progress) as teacher:
+
+            async def ask(asked: Asked[T]) -> Outcome[T]:
+                return await teacher.call(asked.request, asked.check)
+
+            work = partial(write_group, table=self._table, ask=ask, model=self._settings.model)
+            plans = self.plans(seed=seed, skipped=skipped)
+            for written in teacher.each(plans, work):
+                self._counts += written.counts
+                if written.group is not None:
+                    yield written.group
+                else:
+                    skipped[written.reason] += 1
+
+    def costs(self) -> Mapping[str, int]:
+        """Replies by task and status, and what became of candidates, of the last ``write``.
+
+        What the journal had counts too, so that a build that was killed counts the same.
+        """
+        return dict(sorted(self._counts.items()))
+
+    def requests(self, *, seed: int) -> Iterator[Request | Planned]:
+        """All that ``write`` would ask; as far as the journal reaches, what it asks next."""
+        path = Path(self._settings.journal)
+        if not path.exists():
+            yield from self._dry(None, seed)
+            return
+        with closing(Journal(path)) as journal:
+            yield from self._dry(journal, seed)
+
+    def _dry(self, journal: Journal | None, seed: int) -> Iterator[Request | Planned]:
+        loop = asyncio.new_event_loop()
+        try:
+            for plan in self.plans(seed=seed, skipped=Skipped()):
+                dry = _DryRun(journal, self._settings.model)
+                loop.run_until_complete(write_group(plan, self._table, dry, self._settings.model))
+                yield from dry.asked
+        finally:
+            loop.close()
+
+
+class _DryRun:
+    """Answers from the journal what is there, and notes what is not: for one group."""
+
+    def __init__(self, journal: Journal | None, model: str) -> None:
+        self.asked: list[Request | Planned] = []
+        self._journal = journal
+        self._model = model
+        self._guessed = 0
+        """How many answers of this group are stand-ins."""
+
+    async def __call__(self, asked: Asked[T], /) -> Outcome[T]:
+        request = asked.request
+        key = request.key(self._model)
+        kept = None if self._journal is None else self._journal.get(key)
+        if kept is not None:
+            self.asked.append(request)
+            try:
+                value = asked.check(kept.text) if kept.status == "answered" else None
+            except ReplyError:
+                value = None  # its repair, if there is one, is not looked for
+            return Outcome(request, key, kept.status, value)
+        self.asked.append(self._planned(request))
+        self._guessed += 1
+        return Outcome(request, key, "answered", asked.stand_in)
+
+    def _planned(self, request: Request) -> Request | Planned:
+        """What is asked before any stand-in is known to the letter."""
+        if request.task == "write" or not self._guessed:
+            return request
+        return Planned(request.task, estimated_in(request), request.max_tokens)
+
+
+def open_writers(
+    tables: Sequence[Mapping[str, object]],
+    settings: Settings | None,
+    *,
+    matrix: str = "default",
+    files: Path = Path(),
+    progress: Progress = silent,
+) -> list[PlanWriter]:
+    """A writer for each ``[[write]]`` of a recipe; ``UserError`` for what is wrong with one."""
+    if settings is None:
+        return []
+    policy = load_matrix(matrix)
+    return [PlanWriter(table, settings, policy, files, progress) for table in write_tables(tables)]
+
+
+def estimate_writing(writers: Sequence[PlanWriter], settings: Settings, seed: int) -> Estimate:
+    """What all that is not in the journal yet would cost. Nothing is sent.
+
+    Answers that are not there are taken to be as long as they can be, and every critique to find
+    something: it will not be more, but for repairs.
+    """
+    return estimate((one for w in writers for one in w.requests(seed=seed)), settings)
+
+
+def _wordings_hash() -> str:
+    from importlib.resources import files
+
+    source = files("metaalign.data.families") / WORDINGS
+    return sha256(source.read_bytes()).hexdigest()
+
+
+__all__ = ["PlanWriter", "Written", "estimate_writing", "open_writers"]
