@@ -16,7 +16,7 @@ from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped
 from metaalign.data.teacher.counting import estimated_in
 from metaalign.data.teacher.dry import Estimate, Planned, estimate
-from metaalign.data.teacher.journal import Journal
+from metaalign.data.teacher.journal import Journal, Kept
 from metaalign.data.teacher.requests import Outcome, ReplyError, Request
 from metaalign.data.teacher.settings import Settings
 from metaalign.data.teacher.teacher import Teacher
@@ -30,7 +30,7 @@ from metaalign.data.writing.pools import (
 from metaalign.data.writing.prompts import prompts_hash
 from metaalign.data.writing.table import WriteTable, write_tables
 from metaalign.data.writing.tasks import Asked
-from metaalign.data.writing.work import Written, write_group
+from metaalign.data.writing.work import write_group
 from metaalign.policy import PriorityMatrix, load_matrix
 from metaalign.schema import Group, Progress, silent
 
@@ -79,12 +79,8 @@ class PlanWriter:
 
     def plans(self, *, seed: int, skipped: Skipped) -> Iterator[Plan]:
         """The groups that are to be written, in the order of the queries."""
-        planner = Planner(
-            self._table,
-            read_pools(self._table, self._matrix, self._places, seed),
-            self._matrix,
-            seed,
-        )
+        pools = read_pools(self._table, self._matrix, self._places, seed)
+        planner = Planner(self._table, pools, self._matrix, seed)
         for query in read_drawn_queries(self._table, self._place, seed, skipped):
             plan = planner.plan(query)
             if isinstance(plan, str):
@@ -141,32 +137,40 @@ class PlanWriter:
 
 
 class _DryRun:
-    """Answers from the journal what is there, and notes what is not: for one group."""
+    """Answers from the journal what is there, and notes what is asked: for one group."""
 
     def __init__(self, journal: Journal | None, model: str) -> None:
         self.asked: list[Request | Planned] = []
         self._journal = journal
         self._model = model
-        self._guessed = 0
-        """How many answers of this group are stand-ins."""
+        self._guessed = False
+        """Whether some answer was a stand-in: from then on nobody knows what is asked."""
 
     async def __call__(self, asked: Asked[T], /) -> Outcome[T]:
         request = asked.request
-        key = request.key(self._model)
-        kept = None if self._journal is None else self._journal.get(key)
-        if kept is not None:
-            self.asked.append(request)
-            try:
-                value = asked.check(kept.text) if kept.status == "answered" else None
-            except ReplyError:
-                value = None  # its repair, if there is one, is not looked for
-            return Outcome(request, key, kept.status, value)
-        self.asked.append(self._planned(request))
-        self._guessed += 1
-        return Outcome(request, key, "answered", asked.stand_in)
+        kept = self._kept(request)
+        if kept is None:
+            self.asked.append(self._planned(request))
+            self._guessed = True
+            return Outcome(request, "", "answered", asked.stand_in)
+        self.asked.append(request)
+        value = self._value(asked, kept)
+        return Outcome(request, "", "malformed" if value is None else "answered", value)
+
+    def _value(self, asked: Asked[T], kept: Kept, repairs: int = 1) -> T | None:
+        """What the teacher made of a reply, perhaps by its repair."""
+        if kept.status != "answered":
+            return None
+        try:
+            return asked.check(kept.text)
+        except ReplyError as error:
+            repair = self._kept(asked.request.repaired(kept.text, error)) if repairs else None
+        return None if repair is None else self._value(asked, repair, repairs - 1)
+
+    def _kept(self, request: Request) -> Kept | None:
+        return None if self._journal is None else self._journal.get(request.key(self._model))
 
     def _planned(self, request: Request) -> Request | Planned:
-        """What is asked before any stand-in is known to the letter."""
         if request.task == "write" or not self._guessed:
             return request
         return Planned(request.task, estimated_in(request), request.max_tokens)
@@ -201,6 +205,3 @@ def _wordings_hash() -> str:
 
     source = files("metaalign.data.families") / WORDINGS
     return sha256(source.read_bytes()).hexdigest()
-
-
-__all__ = ["PlanWriter", "Written", "estimate_writing", "open_writers"]
