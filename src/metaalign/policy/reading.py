@@ -343,14 +343,15 @@ def _is_scrap(words: list[str], rules: Rules) -> bool:
 
 def _is_wish(sentence: Sentence, rules: Rules) -> bool:
     """Whether the sentence speaks to whoever answers, or is a scrap such as "prose, thanks"."""
-    words = _REACHED.findall(sentence.lowered)
-    if not rules.wish_words.isdisjoint(words) or _is_scrap(words, rules):
+    # Most hold such a word with no sign beside it, and to split at spaces is quick.
+    if not rules.wish_words.isdisjoint(sentence.lowered.split()):
         return True
-    return _holds(sentence, "wishes", rules)
+    words = _REACHED.findall(sentence.lowered)
+    said = not rules.wish_words.isdisjoint(words) or _is_scrap(words, rules)
+    return said or _holds(sentence, "wishes", rules)
 
 
 def _holds(sentence: Sentence, part: str, rules: Rules) -> bool:
-    """Whether a phrase of ``part`` stands in the sentence."""
     return bool(rules.table.found(part, sentence.candidates, sentence.lowered))
 
 
