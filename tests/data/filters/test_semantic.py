@@ -109,8 +109,6 @@ def test_cells_keep_what_is_the_same_together(
 ) -> None:
     monkeypatch.setattr(meaning, "_ALL", 100)
     monkeypatch.setattr(meaning, "_CELL", 50)
-    monkeypatch.setattr(meaning, "_DIMENSIONS", 8)
-    monkeypatch.setattr(meaning, "_FEATURES", 2**12)
     draw = np.random.default_rng(0)
     if sparse:
         words = ["".join(draw.choice(list("abcdefgh"), 6)) for _ in range(300)]
