@@ -1,6 +1,6 @@
 """How much longer the renderer takes than the bare tokenizer on the same text.
 
-    python benchmarks/render.py [--dialogues 1000] [--repeats 9]
+    python benchmarks/render.py [--dialogues 1000] [--repeats 9] [--families gemma-2 gemma-3]
 
 Both read the same dialogues, 50 of them in one call, in turn, in one process; the bare tokenizer
 gets the text that the chat template makes of each dialogue, already joined. Prints a Markdown
@@ -104,16 +104,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dialogues", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
     asked = parser.parse_args()
     talks = dialogues(asked.dialogues)
     machine = platform.processor() or platform.machine()
     print(f"{asked.dialogues} dialogues, {asked.repeats} repeats, one thread, {machine}\n")
     print("| tokenizer | layout | tokens | bare, us | renderer, us | median ratio | ratios |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for family in FAMILIES:
+    for family in asked.families:
         if family not in ("gpt2", "base-sentencepiece"):
             print(row(family, True, talks, asked.repeats), flush=True)
-    for family in FAMILIES:
+    for family in asked.families:
         print(row(family, False, talks, asked.repeats), flush=True)
 
 

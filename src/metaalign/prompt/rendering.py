@@ -125,19 +125,18 @@ def _assembled(row: Sequence[Part | Run], tokens: Iterator[Tokens]) -> Encoded:
     mask: list[bool] = []
     tiers: list[str] = []
     for item in row:
-        if isinstance(item, Part):
-            if item.control is not None:
-                ids.append(item.control)
-                mask.append(item.loss)
-                tiers.append(item.tier)
-            continue
-        found = next(tokens)
-        ids += found.ids
-        first = 0
-        for owner, last in zip(item.owners, (*found.cuts, len(found.ids)), strict=True):
-            mask += [owner.loss] * (last - first)
-            tiers += [owner.tier] * (last - first)
-            first = last
+        if isinstance(item, Run):
+            found = next(tokens)
+            ids += found.ids
+            first = 0
+            for owner, last in zip(item.owners, (*found.cuts, len(found.ids)), strict=True):
+                mask += (owner.loss,) * (last - first)
+                tiers += (owner.tier,) * (last - first)
+                first = last
+        elif item.control is not None:
+            ids.append(item.control)
+            mask.append(item.loss)
+            tiers.append(item.tier)
     return Encoded(tuple(ids), tuple(mask), tuple(tiers))
 
 
