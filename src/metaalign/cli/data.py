@@ -79,6 +79,7 @@ def data_build(
     from metaalign.data.planning import plan_of
     from metaalign.data.recipe import load_recipe, make_recipe, recipe_folder
     from metaalign.data.sources import SOURCES
+    from metaalign.data.writing.writer import estimate_writing, open_writers
     from metaalign.sandbox import WORLD
 
     sources = {**SOURCES, SANDBOX: WORLD}
@@ -95,8 +96,11 @@ def data_build(
         every_source = {key: value for key, value in cuts.items() if value is not None}
         made = load_recipe(recipe, given, every_source=every_source)
     if dry_run:
-        for title, columns, rows in plan_of(made, folder, sources):
+        for title, columns, rows in plan_of(made, folder, sources, open_writers(made, folder)):
             terminal.show(terminal.table(title, columns, rows))
+        cost = estimate_writing(made, folder)
+        for line in cost.lines() if cost else ():
+            typer.echo(line)
         return
     with terminal.progress_bars() as progress:
         manifest = build_dataset(
@@ -105,6 +109,7 @@ def data_build(
             files=folder,
             engine=engine,
             sources=sources,
+            writers=open_writers(made, folder, progress),
             keep_staging=keep_staging,
             progress=progress,
         )

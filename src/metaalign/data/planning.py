@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from metaalign.data.inputs import open_inputs
+from metaalign.data.inputs import Writer, open_inputs
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources import Source
 from metaalign.data.stages import stage_name
@@ -14,12 +14,14 @@ Plan = tuple[str, Sequence[str], Sequence[tuple[str, ...]]]
 """A table: its title, its columns, its rows."""
 
 
-def plan_of(recipe: Recipe, files: Path, sources: Mapping[str, Source]) -> Iterator[Plan]:
+def plan_of(
+    recipe: Recipe, files: Path, sources: Mapping[str, Source], writers: Sequence[Writer] = ()
+) -> Iterator[Plan]:
     """Tables of what ``recipe`` would read, do and write.
 
     Its files are looked for and their records counted. Raises ``UserError`` as the build would.
     """
-    inputs = open_inputs(recipe, files, sources)
+    inputs = open_inputs(recipe, files, sources, writers)
     rows: list[tuple[str, ...]] = [
         (one.name, one.licence, one.place or "-", _number(one.count()), _number(one.limit or 0))
         for one in inputs

@@ -135,8 +135,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
         ``sources`` has the names alone. The seed is left out: a manifest has a field for it.
         """
-        tree = msgspec.to_builtins(msgspec.structs.replace(self, teacher=None))
-        del tree["seed"]
+        tree = msgspec.to_builtins(self)
+        del tree["seed"], tree["teacher"]
         if self.teacher:
             # How fast and for how much it is asked decides nothing.
             tree["teacher"] = {"model": self.teacher.model, "base_url": self.teacher.base_url}

@@ -1,7 +1,7 @@
 """What a teacher is asked to do: each task makes a request, and checks the reply to it."""
 
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, NamedTuple, TypeVar
 
 import msgspec
@@ -12,7 +12,6 @@ from metaalign.data.families.orders import Ranks, ranks_of
 from metaalign.data.teacher.counting import CHARACTERS_PER_TOKEN
 from metaalign.data.teacher.forms import Form
 from metaalign.data.teacher.requests import RefusedError, ReplyError, Request
-from metaalign.data.teacher.teacher import Check
 from metaalign.data.writing.brief import Brief
 from metaalign.data.writing.prompts import load_prompt
 from metaalign.policy.asking import decoded
@@ -30,7 +29,7 @@ class Asked(NamedTuple, Generic[T]):
     """One request, how its reply is checked, and what stands for the reply in a dry run."""
 
     request: Request
-    check: Check[T]
+    check: Callable[[str], T]
     stand_in: T
 
 

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
 from metaalign.data.families.wordings import FILE_NAME as WORDINGS
+from metaalign.data.recipe import Recipe
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped
 from metaalign.data.teacher.counting import estimated_in
@@ -19,7 +20,6 @@ from metaalign.data.teacher.dry import Estimate, Planned, estimate
 from metaalign.data.teacher.journal import Journal, Kept
 from metaalign.data.teacher.requests import Outcome, ReplyError, Request
 from metaalign.data.teacher.settings import Settings
-from metaalign.data.teacher.teacher import Teacher
 from metaalign.data.writing.plans import Plan, Planner
 from metaalign.data.writing.pools import (
     check_table,
@@ -32,7 +32,10 @@ from metaalign.data.writing.table import WriteTable, write_tables
 from metaalign.data.writing.tasks import Asked
 from metaalign.data.writing.work import write_group
 from metaalign.policy import PriorityMatrix, load_matrix
-from metaalign.schema import Group, Progress, silent
+from metaalign.schema import Group, MissingExtra, Progress, silent
+
+if TYPE_CHECKING:
+    from metaalign.data.teacher.teacher import Teacher
 
 T = TypeVar("T")
 
@@ -95,7 +98,7 @@ class PlanWriter:
         paid for is in the journal, and the next call goes on from there.
         """
         self._counts.clear()
-        with Teacher(self._settings, progress=self._progress) as teacher:
+        with open_teacher(self._settings, self._progress) as teacher:
 
             async def ask(asked: Asked[T]) -> Outcome[T]:
                 return await teacher.call(asked.request, asked.check)
@@ -176,28 +179,41 @@ class _DryRun:
         return Planned(request.task, estimated_in(request), request.max_tokens)
 
 
+def open_teacher(settings: Settings, progress: Progress) -> "Teacher":
+    """The teacher; ``MissingExtra`` where what talks to a server is not installed."""
+    try:
+        # Here, because it takes a while, and a dry run does without.
+        from metaalign.data.teacher.teacher import Teacher
+    except ImportError as error:
+        raise MissingExtra("curate", error.name or "openai") from error
+    return Teacher(settings, progress=progress)
+
+
 def open_writers(
-    tables: Sequence[Mapping[str, object]],
-    settings: Settings | None,
-    *,
-    matrix: str = "default",
-    files: Path = Path(),
-    progress: Progress = silent,
+    recipe: Recipe, files: Path = Path(), progress: Progress = silent
 ) -> list[PlanWriter]:
-    """A writer for each ``[[write]]`` of a recipe; ``UserError`` for what is wrong with one."""
-    if settings is None:
-        return []
-    policy = load_matrix(matrix)
-    return [PlanWriter(table, settings, policy, files, progress) for table in write_tables(tables)]
+    """A writer for each ``[[write]]`` of ``recipe``; ``UserError`` for what is wrong with one.
 
-
-def estimate_writing(writers: Sequence[PlanWriter], settings: Settings, seed: int) -> Estimate:
-    """What all that is not in the journal yet would cost. Nothing is sent.
-
-    Answers that are not there are taken to be as long as they can be, and every critique to find
-    something: it will not be more, but for repairs.
+    ``files`` is the folder in which the places lie.
     """
-    return estimate((one for w in writers for one in w.requests(seed=seed)), settings)
+    if recipe.teacher is None:
+        return []
+    matrix = load_matrix(recipe.matrix)
+    tables = write_tables(recipe.write)
+    return [PlanWriter(table, recipe.teacher, matrix, files, progress) for table in tables]
+
+
+def estimate_writing(recipe: Recipe, files: Path = Path()) -> Estimate | None:
+    """What ``recipe`` would cost that is not in the journal yet; None if it has no ``[[write]]``.
+
+    Nothing is sent. Answers that are not there are taken to be as long as they can be, and every
+    critique to find something: it will not be more, but for repairs.
+    """
+    if recipe.teacher is None:
+        return None
+    writers = open_writers(recipe, files)
+    asked = (one for writer in writers for one in writer.requests(seed=recipe.seed))
+    return estimate(asked, recipe.teacher)
 
 
 def _wordings_hash() -> str:
