@@ -27,6 +27,8 @@ COMMANDS = [
     "quickstart",
     "data",
     "data build",
+    "data journal",
+    "data mock-teacher",
     "train",
     "eval",
     "resolve",

@@ -194,3 +194,17 @@ def test_a_request_in_free_words_asks_for_no_form(server: ChatServer, tmp_path: 
         "max_tokens": 500,
         "temperature": 0.7,
     }
+
+
+def test_whoever_waits_to_try_again_is_told_to_stop(server: ChatServer, tmp_path: Path) -> None:
+    """One request is to come back in a minute when another finds that the key is wrong."""
+    server.say = lambda asked: (
+        Answer("slow", 429, {"Retry-After": "60"})
+        if "number 0" in str(asked)
+        else Answer("who", 401, wait=0.3)
+    )
+    began = time.monotonic()
+    with pytest.raises(UserError, match="refuses the key"):
+        ask_all(settings(tmp_path, server.url), map(request, range(2)))
+    assert time.monotonic() - began < 20
+    assert journal_of(settings(tmp_path, None)).spent().open_calls == 0

@@ -1,6 +1,5 @@
 """Rates, and waiting before another try."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -12,39 +11,26 @@ from metaalign.data.teacher.pace import FIRST_WAIT, LONGEST_WAIT, Pace, backoff,
 
 
 def test_a_rate_lets_through_evenly() -> None:
-    async def times() -> list[float]:
-        pace, began = Pace(600), time.monotonic()  # one in 0.1 s
-
-        async def one() -> float:
-            await pace.wait()
-            return time.monotonic() - began
-
-        return sorted(await asyncio.gather(*(one() for _ in range(5))))
-
-    passed = asyncio.run(times())
-    for number, second in enumerate(passed):
-        assert second >= number * 0.1 - 0.005
-    assert passed[-1] < 2
+    pace = Pace(600)  # one in 0.1 s
+    turns = [pace.turn() for _ in range(5)]
+    assert turns == pytest.approx([0, 0.1, 0.2, 0.3, 0.4], abs=0.02)
 
 
 def test_what_takes_more_units_waits_for_more() -> None:
-    async def seconds() -> float:
-        pace, began = Pace(6000), time.monotonic()  # a hundred in a second
-        await pace.wait(20)
-        await pace.wait(1)
-        return time.monotonic() - began
+    pace = Pace(6000)  # a hundred in a second
+    assert [pace.turn(20), pace.turn(1), pace.turn(1)] == pytest.approx([0, 0.2, 0.21], abs=0.02)
 
-    assert 0.19 <= asyncio.run(seconds()) < 2
+
+def test_nothing_is_saved_up() -> None:
+    pace = Pace(600)
+    pace.turn()
+    time.sleep(0.5)
+    assert [pace.turn(), pace.turn()] == pytest.approx([0, 0.1], abs=0.02)
 
 
 def test_no_rate_waits_for_nothing() -> None:
-    async def seconds() -> float:
-        began = time.monotonic()
-        for _ in range(1000):
-            await Pace(None).wait(1e9)
-        return time.monotonic() - began
-
-    assert asyncio.run(seconds()) < 0.5
+    pace = Pace(None)
+    assert [pace.turn(1e9) for _ in range(3)] == [0, 0, 0]
 
 
 def test_every_wait_may_be_twice_as_long_as_the_last() -> None:

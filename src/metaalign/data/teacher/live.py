@@ -1,7 +1,7 @@
 """Sending requests one by one, many at a time."""
 
 import asyncio
-from itertools import count
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -50,6 +50,7 @@ class Live:
         # What works is found out for every schema: servers take some and refuse others.
         self._manners: dict[bytes | None, Manner] = {None: Manner("words")}
         self._ended: UserError | None = None
+        self._stopped = asyncio.Event()
         self._answered = ledger.journal.spent().calls > 0
         """Whether the server is known to answer: it did so before, or in this run."""
         self._random = Random()  # for waiting only: no result depends on it
@@ -92,6 +93,7 @@ class Live:
     def end(self, error: UserError) -> UserError:
         """Send nothing more: whoever tries gets ``error``, or what ended it before."""
         self._ended = self._ended or error
+        self._stopped.set()
         return self._ended
 
     async def close(self) -> None:
@@ -106,40 +108,43 @@ class Live:
 
     async def _asked(self, call: int, request: Request, key: str) -> tuple[int, Reply]:
         """The reply, and the call that it pays for, after as many tries as are worth it."""
-        for attempt in count():
+        manner, tries = self._manners.get(request.schema, Manner()), 0
+        while True:
+            await self._pause(self._turn(request))
             if self._ended is not None:
                 await self._ledger.release(call)
                 raise self._ended
             try:
-                return call, await self._posted(request, key)
+                body = await self._post(body_of(request, self._endpoint.model, manner), key)
+                reply = reply_in(body, (most_in(request), request.max_tokens))
             except (openai.OpenAIError, msgspec.DecodeError) as error:
-                seconds = self._wait(error, attempt)
+                simpler = manner.without(str(error)) if isinstance(error, REFUSALS) else None
+                if simpler is not None:
+                    manner = simpler
+                    continue
+                tries += 1
+                seconds = self._wait(error, tries)
                 if seconds is None:
-                    return call, await self._given_up(call, error, attempt + 1)
+                    return call, await self._given_up(call, error, tries)
                 if _perhaps_paid(error):
                     call = await self._reserve_again(call, request, key)
-                await asyncio.sleep(seconds)
-        raise AssertionError("counting does not end")
-
-    async def _posted(self, request: Request, key: str) -> Reply:
-        """The reply, in the best manner that the server accepts."""
-        manner = self._manners.get(request.schema, Manner())
-        while True:
-            await self._requests.wait()
-            await self._tokens.wait(estimated_in(request) + request.max_tokens)
-            try:
-                body = await self._post(body_of(request, self._endpoint.model, manner), key)
-            except REFUSALS as error:
-                simpler = manner.without(str(error))
-                if simpler is None:
-                    raise
-                manner = simpler
+                await self._pause(seconds)
             else:
-                reply = reply_in(body, (most_in(request), request.max_tokens))
                 # Only what has worked is kept: a text that is too long is refused in any manner.
                 self._manners[request.schema] = manner
                 self._answered = True
-                return reply
+                return call, reply
+
+    def _turn(self, request: Request) -> float:
+        """Seconds until the rates let this request through."""
+        tokens = estimated_in(request) + request.max_tokens
+        return max(self._requests.turn(), self._tokens.turn(tokens))
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, unless nothing more is to be sent."""
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopped.wait(), seconds)
 
     async def _post(self, body: dict[str, object], key: str) -> bytes:
         # Past the client's own types: they name one server's fields, and to check them takes as
@@ -151,17 +156,17 @@ class Live:
             options={"headers": {"X-Client-Request-Id": key}},
         )
 
-    def _wait(self, error: Exception, attempt: int) -> float | None:
+    def _wait(self, error: Exception, tries: int) -> float | None:
         """Seconds until the next try; None if there should be none."""
         # Whoever gave a wrong address should not wait long to be told.
-        tries = self._settings.retries if self._answered else min(2, self._settings.retries)
-        if attempt >= tries or not _passes(error, self._answered):
+        retries = self._settings.retries if self._answered else min(2, self._settings.retries)
+        if tries > retries or not _passes(error, self._answered):
             return None
         asked = None
         if isinstance(error, openai.APIStatusError):
             asked = retry_after(error.response.headers)
         if asked is None:
-            return backoff(attempt, self._random)
+            return backoff(tries - 1, self._random)
         # A little more, so that not all come back in the same moment.
         seconds = asked + self._random.uniform(0, min(1.0, asked / 4))
         return seconds if asked <= LONGEST_PATIENCE else None

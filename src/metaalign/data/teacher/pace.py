@@ -1,6 +1,5 @@
 """Keeping to a rate, and how long to wait before trying again."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
@@ -21,13 +20,12 @@ class Pace:
         self._seconds = 60.0 / rate if rate else 0.0
         self._free_at = 0.0
 
-    async def wait(self, units: float = 1.0) -> None:
-        """Return when ``units`` more may pass; first come, first served."""
+    def turn(self, units: float = 1.0) -> float:
+        """Seconds to wait until ``units`` more may pass, which are taken; first come, first served."""
         now = time.monotonic()
         start = max(self._free_at, now)
         self._free_at = start + units * self._seconds
-        if start > now:
-            await asyncio.sleep(start - now)
+        return start - now
 
 
 def backoff(attempt: int, random: Random) -> float:
