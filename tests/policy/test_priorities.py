@@ -82,7 +82,9 @@ def values(text: str) -> list[str]:
     candidates = TABLE.candidates(text)
     hits = TABLE.found("named", candidates, text)
     masked = mask(text, hits)
-    return [h.phrase.value for h in ordered(masked, TABLE.found("order", candidates, masked), KNOWN)]
+    return [
+        h.phrase.value for h in ordered(masked, TABLE.found("order", candidates, masked), KNOWN)
+    ]
 
 
 def test_names_are_masked_in_their_place_the_longest_first() -> None:
