@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from metaalign.schema import Group, Turn
+from metaalign.schema import Group, Turn, UserError
 
 
 class TooShort(Struct, frozen=True, tag_field="name", tag="too-short", forbid_unknown_fields=True):
@@ -67,9 +67,17 @@ class Deadly(Struct, frozen=True, tag_field="name", tag="deadly", forbid_unknown
         return [""] * len(groups)
 
 
+class Refusing(Struct, frozen=True, tag_field="name", tag="refusing", forbid_unknown_fields=True):
+    """Finds something that a person has to put right."""
+
+    def reasons(self, groups: Sequence[Group]) -> list[str]:
+        raise UserError("the list of words is not there: give one")
+
+
 STAGES: dict[str, type[Struct]] = {
     "too-short": TooShort,
     "loud": Loud,
     "same-end": SameEnd,
     "deadly": Deadly,
+    "refusing": Refusing,
 }

@@ -99,7 +99,9 @@ def test_the_same_call_makes_the_same_bytes_and_another_seed_others(
     assert read_splits(tmp_path / "one") != read_splits(tmp_path / "three")
 
 
-@pytest.mark.parametrize("sizes", [Sizes(part=1, batch=1), Sizes(part=7, batch=3)])
+@pytest.mark.parametrize(
+    "sizes", [Sizes(part=1, batch=1, bucket=1), Sizes(part=7, batch=3, bucket=5)]
+)
 def test_how_much_is_done_at_a_time_changes_nothing(
     tmp_path: Path, files: Path, sizes: Sizes
 ) -> None:
@@ -311,6 +313,45 @@ def test_a_build_that_is_killed_again_and_again_makes_the_same_bytes(tmp_path: P
     assert _start(recipe, tmp_path, out).wait() == 0
     assert hash_folder(out) == hash_folder(tmp_path / "whole")
     assert not staging_folder(out).exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_disk_that_runs_full_is_one_line_and_the_next_build_goes_on(tmp_path: Path) -> None:
+    write_lines(tmp_path / "h.jsonl", map(habermas_record, range(3000)))
+    code = """
+        import resource, sys
+        from pathlib import Path
+        from metaalign.data.build import build_dataset
+        from metaalign.data.recipe import make_recipe
+        from metaalign.data.running import Sizes
+        from metaalign.schema import UserError
+        folder, limit, part = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+        # A file may grow so far: the write that goes beyond fails as on a full disk.
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+        recipe = make_recipe({"sources": [{"name": "habermas", "place": "h.jsonl"}]})
+        try:
+            build_dataset(recipe, folder / "out", files=folder, sizes=Sizes(part=part))
+        except UserError as error:
+            print(error)
+    """
+
+    def run(limit: int, part: int) -> str:
+        words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(limit), str(part)]
+        path = os.pathsep.join(sys.path)
+        return subprocess.run(
+            words, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
+        ).stdout
+
+    # A part of 3,000 groups is larger than that, one of 300 is not, a file of the dataset is.
+    assert run(60_000, 3000).startswith("the disk is full: cannot write ")
+    said = run(60_000, 300)
+    assert said.startswith("the disk is full: cannot write ") and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert (
+        len(list(staging_folder(tmp_path / "out").rglob("part-*.parquet"))) == 20
+    )  # read, and passed
+    assert run(10**9, 300) == ""
+    assert len(read_groups(tmp_path / "out")) == 3000
 
 
 def test_what_a_former_build_staged_is_used(tmp_path: Path, files: Path) -> None:

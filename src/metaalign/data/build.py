@@ -92,7 +92,9 @@ def build_dataset(
     _tell_dropped(run, index, assignment)
     manifest = write_dataset(
         out,
-        index.in_order(assignment.splits, _names(recipe, assignment), folder / "buckets"),
+        index.in_order(
+            assignment.splits, _names(recipe, assignment), folder / "buckets", sizes.bucket
+        ),
         settings=settings,
         seed=recipe.seed,
         inputs=hashes,

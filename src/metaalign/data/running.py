@@ -11,6 +11,7 @@ from metaalign.data import staging
 from metaalign.data.comparing import decide, marks_path
 from metaalign.data.dropped import Tally
 from metaalign.data.engines import Engine
+from metaalign.data.index import BUCKET_GROUPS
 from metaalign.data.inputs import Input
 from metaalign.data.keys import KeySettings
 from metaalign.data.manifest import fingerprint
@@ -30,6 +31,8 @@ class Sizes(Struct, frozen=True):
     """Groups that a worker takes."""
     batch: int = BATCH_GROUPS
     """Groups that a stage is handed."""
+    bucket: int = BUCKET_GROUPS
+    """Groups that are put into order in memory."""
 
 
 class Run:

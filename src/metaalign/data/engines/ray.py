@@ -8,6 +8,7 @@ it to another one.
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -15,6 +16,9 @@ from typing import Any
 
 from metaalign.data.passes import Job, Pass, run_part
 from metaalign.schema import MissingExtra, UserError
+
+_SECONDS = 10.0
+"""How long a cluster may take to answer at all."""
 
 
 class RayEngine:
@@ -76,15 +80,23 @@ def ray_engine() -> Iterator[RayEngine]:
 
 
 def _start(ray: Any) -> None:
-    address = os.environ.get("RAY_ADDRESS")
+    address = os.environ.get("RAY_ADDRESS", "")
+    where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
+    # Ray takes RAY_ADDRESS by itself; only a Ray of one's own has a dashboard to leave out.
+    own = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
     try:
-        # Ray takes RAY_ADDRESS by itself. Only a cluster of one's own has a dashboard to leave out.
-        own = {} if address else {"include_dashboard": False, "num_cpus": os.cpu_count()}
+        _knock(address)
         ray.init(logging_level=logging.ERROR, log_to_driver=False, **own)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
-        where = f"the cluster at RAY_ADDRESS={address}" if address else "Ray on this machine"
-        raise UserError(f"cannot reach {where}: {reason}; --engine local needs none") from error
+        raise UserError(f"cannot reach {where} ({reason}); --engine local needs none") from error
+
+
+def _knock(address: str) -> None:
+    """``OSError`` if nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), _SECONDS).close()
 
 
 def _quiet(ray: Any) -> None:
