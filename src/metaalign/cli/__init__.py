@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from metaalign import __version__, boundary
-from metaalign.cli import data, matrix, stages, teacher
+from metaalign.cli import data, matrix, preferences, stages, teacher
 from metaalign.cli.options import new_app
 from metaalign.cli.resolve import resolve
 
@@ -39,6 +39,7 @@ def _root(
 app.command()(stages.quickstart)
 data.app.command()(teacher.mock_teacher)
 data.app.command()(teacher.journal)
+data.app.command()(preferences.preferences)
 app.add_typer(data.app, name="data")
 app.command()(stages.train)
 app.command("eval")(stages.evaluate)

@@ -13,7 +13,7 @@ from metaalign.data.families.framing import TIERS, cells
 from metaalign.data.families.framing import priorities as wishes_of
 from metaalign.data.families.wordings import wordings
 from metaalign.data.sources.queries import Query, Text
-from metaalign.data.writing.brief import BACKGROUND, OTHER, Target, Wish
+from metaalign.data.writing.brief import BACKGROUND, Target, Wish
 from metaalign.data.writing.pools import Found, Pools
 from metaalign.data.writing.table import WriteTable
 from metaalign.data.writing.views import Sentence, first_of_all, other_wish, person, wish
@@ -89,10 +89,9 @@ class Aims:
         said, first = self._pools.said, list[_Wanted]()
         others = sorted(said.values, key=lambda name: digest(*draw, "dimension", name))
         if len(said.other) > 1 and unit(*draw, "other") < _OTHER:
-            numbers = {
-                int(unit(*draw, "other", i) * len(said.other)): None for i in range(_MOST_OTHER)
-            }
-            first = [_Wanted(OTHER, said.other[n].value, said.other[n]) for n in numbers]
+            places = (int(unit(*draw, "other", i) * len(said.other)) for i in range(_MOST_OTHER))
+            some = [said.other[place] for place in dict.fromkeys(places)]
+            first = [_Wanted(one.dimension, one.value, one) for one in some]
         if len(first) < 2:
             first = self._values(others.pop(0), draw)
         rows = [first]

@@ -2,7 +2,7 @@
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 from msgspec import Struct
@@ -68,7 +68,7 @@ class Said(NamedTuple):
     wordings: Mapping[tuple[str, str, str], tuple[str, ...]]
     """(dimension, value, tier) -> how it is asked for."""
     other: tuple[Found, ...]
-    """What no dimension is for."""
+    """What no dimension is for, or one in which any words can be asked for."""
 
 
 class Pools(NamedTuple):
@@ -111,9 +111,9 @@ def said_in(texts: Wordings, found: Iterable[Found], matrix: PriorityMatrix) -> 
                     pools[dimension, value, tier] += texts.of(dimension, value, tier)
     other = []
     for one in found:
-        if one.dimension == OTHER:
-            other.append(one)
-        elif one.dimension in matrix.dimensions and one.value in _values(one.dimension, matrix):
+        if one.dimension == OTHER or matrix.value_ranks.get(one.dimension, {}) is None:
+            other.append(one)  # of a dimension in which any words can be asked for
+        elif one.value in (matrix.value_ranks.get(one.dimension) or ()):
             for tier in (SYSTEM_INFO, USER_INFO):
                 pools[one.dimension, one.value, tier].append(one.wording(tier))
     worded = {
@@ -125,10 +125,6 @@ def said_in(texts: Wordings, found: Iterable[Found], matrix: PriorityMatrix) -> 
         {key: tuple(dict.fromkeys(some)) for key, some in pools.items()},
         tuple(other),
     )
-
-
-def _values(dimension: str, matrix: PriorityMatrix) -> Sequence[str]:
-    return matrix.dimensions[dimension].values
 
 
 def read_drawn_queries(

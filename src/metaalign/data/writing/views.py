@@ -8,7 +8,7 @@ import msgspec
 
 from metaalign.data.draw import digest, pick
 from metaalign.data.families.framing import TIERS
-from metaalign.data.writing.brief import BACKGROUND, OTHER, Target, target_of
+from metaalign.data.writing.brief import BACKGROUND, Target, target_of
 from metaalign.data.writing.pools import Found, Said
 from metaalign.policy import PriorityMatrix, extract, resolve
 from metaalign.policy.matrix_parts import PRIORITY
@@ -80,9 +80,10 @@ def wish(tier: str, dimension: str, value: str, said: Said, *draw: object) -> Se
 
 
 def other_wish(tier: str, found: Found) -> Sentence:
-    """A wish that no dimension of the Matrix is for."""
+    """A wish in words of its own."""
     text = found.wording(tier)
-    return Sentence(tier, text, (_whole(tier, OTHER, found.value, text, explicit=True),))
+    asked = _whole(tier, found.dimension, found.value, text, explicit=True)
+    return Sentence(tier, text, (asked,))
 
 
 def first_of_all(tier: str, value: str, said_wordings: Sequence[str], *draw: object) -> Sentence:

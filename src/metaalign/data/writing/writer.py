@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -15,10 +14,8 @@ from metaalign.data.families.wordings import FILE_NAME as WORDINGS
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import Skipped
-from metaalign.data.teacher.counting import estimated_in
 from metaalign.data.teacher.dry import Estimate, Planned, estimate
-from metaalign.data.teacher.journal import Journal, Kept
-from metaalign.data.teacher.requests import Outcome, ReplyError, Request
+from metaalign.data.teacher.requests import Outcome, Request
 from metaalign.data.teacher.settings import Settings
 from metaalign.data.writing.plans import Plan, Planner
 from metaalign.data.writing.pools import (
@@ -28,6 +25,7 @@ from metaalign.data.writing.pools import (
     read_pools,
 )
 from metaalign.data.writing.prompts import prompts_hash
+from metaalign.data.writing.replay import GroupReplay, replaying
 from metaalign.data.writing.table import WriteTable, write_tables
 from metaalign.data.writing.tasks import Asked
 from metaalign.data.writing.work import write_group
@@ -121,62 +119,16 @@ class PlanWriter:
 
     def requests(self, *, seed: int) -> Iterator[Request | Planned]:
         """All that ``write`` would ask; as far as the journal reaches, what it asks next."""
-        path = Path(self._settings.journal)
-        if not path.exists():
-            yield from self._dry(None, seed)
-            return
-        with closing(Journal(path)) as journal:
-            yield from self._dry(journal, seed)
-
-    def _dry(self, journal: Journal | None, seed: int) -> Iterator[Request | Planned]:
         loop = asyncio.new_event_loop()
         try:
-            for plan in self.plans(seed=seed, skipped=Skipped()):
-                dry = _DryRun(journal, self._settings.model)
-                loop.run_until_complete(write_group(plan, self._table, dry, self._settings.model))
-                yield from dry.asked
+            with replaying(self._settings) as replay:
+                for plan in self.plans(seed=seed, skipped=Skipped()):
+                    ask = GroupReplay(replay)
+                    work = write_group(plan, self._table, ask, self._settings.model)
+                    loop.run_until_complete(work)
+                    yield from ask.asked
         finally:
             loop.close()
-
-
-class _DryRun:
-    """Answers from the journal what is there, and notes what is asked: for one group."""
-
-    def __init__(self, journal: Journal | None, model: str) -> None:
-        self.asked: list[Request | Planned] = []
-        self._journal = journal
-        self._model = model
-        self._guessed = False
-        """Whether some answer was a stand-in: from then on nobody knows what is asked."""
-
-    async def __call__(self, asked: Asked[T], /) -> Outcome[T]:
-        request = asked.request
-        kept = self._kept(request)
-        if kept is None:
-            self.asked.append(self._planned(request))
-            self._guessed = True
-            return Outcome(request, "", "answered", asked.stand_in)
-        self.asked.append(request)
-        value = self._value(asked, kept)
-        return Outcome(request, "", "malformed" if value is None else "answered", value)
-
-    def _value(self, asked: Asked[T], kept: Kept, repairs: int = 1) -> T | None:
-        """What the teacher made of a reply, perhaps by its repair."""
-        if kept.status != "answered":
-            return None
-        try:
-            return asked.check(kept.text)
-        except ReplyError as error:
-            repair = self._kept(asked.request.repaired(kept.text, error)) if repairs else None
-        return None if repair is None else self._value(asked, repair, repairs - 1)
-
-    def _kept(self, request: Request) -> Kept | None:
-        return None if self._journal is None else self._journal.get(request.key(self._model))
-
-    def _planned(self, request: Request) -> Request | Planned:
-        if request.task == "write" or not self._guessed:
-            return request
-        return Planned(request.task, estimated_in(request), request.max_tokens)
 
 
 def open_teacher(settings: Settings, progress: Progress) -> "Teacher":
