@@ -144,7 +144,7 @@ HARMFUL_ROW = '  ["safety",         "refuse", "refuse",   "conflict",    "refuse
         ('["none", "mild", "allowed"]', '["none"]', "profanity is ordered and needs its values"),
         ('conflict = "ordered"', 'conflict = "ordered"\nopposes = "avoid"', "avoid must oppose"),
         # keys and versions
-        ("schema = 1", "schema = 2", "schema 2"),
+        ("schema = 1", "schema = 99", "schema 99"),
         ('rule = "system_first"', 'rule = "chaos"', "chaos"),
         ("[dimensions.length]", "[dimensions.length]\ncolour = 1", r"dimensions\.length.*colour"),
         ('name = "default"', 'nickname = "default"', "nickname|name"),

@@ -350,7 +350,7 @@ def test_a_file_of_cases_is_read_back_as_it_was(suite: list[Case], tmp_path: Pat
     [
         (lambda line: b"{}", "line 1 is no case"),
         (lambda line: line[:-9], "line 1 is no case"),
-        (lambda line: line.replace(b'"schema":1', b'"schema":2'), "install a newer metaalign"),
+        (lambda line: line.replace(b'"schema":2', b'"schema":99'), "install a newer metaalign"),
         (lambda line: re.sub(rb'"query_id":"[^"]+"', b'"query_id":"no"', line), "'no'"),
         (lambda line: line + b"\n" + line, "twice"),
         (lambda line: b"", "holds no cases"),
