@@ -135,7 +135,7 @@ def find(hunt: Hunt, seeds: Iterable[str], matrix: PriorityMatrix, ask: AskAll) 
             dropped[f"a reply was {outcome.status}"] += outcome.status != "answered"
         new = known.add(entries, calls, matrix, dropped)
         yield Round(number, calls, new, tuple(known.kept), +dropped)
-        if len(known.kept) < hunt.want and new < _LITTLE * calls * hunt.per_call:
+        if new < _LITTLE * calls * hunt.per_call:
             break
 
 
