@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -87,3 +88,20 @@ def test_a_hundred_kills_change_nothing(tmp_path: Path) -> None:
         f"{killed} kills, {spent.calls} replies paid for, {behaviour.stats.answered} sent, "
         f"{behaviour.stats.repeated} sent twice, {spent.open_calls} calls lost"
     )
+
+
+def test_ctrl_c_keeps_what_is_on_its_way(tmp_path: Path) -> None:
+    behaviour = Behaviour(Manners(latency=0.3))
+    with running_mock(behaviour) as url:
+        given = settings(tmp_path, url, concurrency=CONCURRENCY)
+        process = PROCESSES.Process(target=run, args=(given, 1000, tmp_path / "out.jsonl"))
+        process.start()
+        wait_for_calls(behaviour, 20, process)
+        assert process.pid is not None
+        os.kill(process.pid, signal.SIGINT)
+        process.join(20)
+        assert process.exitcode == 1  # KeyboardInterrupt went all the way up
+    spent = Journal(Path(given.journal)).spent()
+    assert spent.calls == behaviour.stats.answered < 100
+    assert spent.open_calls == 0
+    assert not (tmp_path / "out.jsonl").exists()

@@ -21,7 +21,7 @@ class Pace:
         self._free_at = 0.0
 
     def turn(self, units: float = 1.0) -> float:
-        """Seconds to wait until ``units`` more may pass, which are taken; first come, first served."""
+        """Take ``units``; seconds to wait until they may pass. First come, first served."""
         now = time.monotonic()
         start = max(self._free_at, now)
         self._free_at = start + units * self._seconds

@@ -98,7 +98,7 @@ class Teacher:
         """What became of every request, in order.
 
         ``requests`` may be endless: a window of them is in memory. Raises ``BudgetSpent``, or
-        another ``UserError`` if the server cannot be asked; what was on its way is kept first.
+        another ``UserError`` if the server cannot be asked; ``close`` keeps what is on its way.
         """
         return self.each(requests, lambda request: self.call(request, check))
 
@@ -108,13 +108,7 @@ class Teacher:
         A plan is a coroutine that awaits ``call`` as often as it likes. ``items`` are read in a
         thread of their own and may come from another ``each``. Raises as ``ask`` does.
         """
-        try:
-            yield from in_order(
-                self._loop, lambda: Stream(items, plan, self._sender.room, self._window)
-            )
-        except UserError:
-            self._loop.run(self._landed())
-            raise
+        return in_order(self._loop, lambda: Stream(items, plan, self._sender.room, self._window))
 
     async def call(self, request: Request, check: Check[T]) -> Outcome[T]:
         """Ask one question within a plan: its checked answer, or why there is none.
@@ -203,11 +197,8 @@ class Teacher:
         # A plan that is ended does not end what was paid for.
         return await asyncio.shield(flight)
 
-    async def _landed(self) -> None:
-        await asyncio.gather(*self._flights.values(), return_exceptions=True)
-
     async def _end(self) -> None:
-        await self._landed()
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
         await self._ledger.close()
         await self._sender.close()
 
