@@ -7,12 +7,14 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from tests.data import small_stages
-from tests.data.makers import real_file
+from tests.data.makers import make_groups, real_file
 from tests.data.sources.published import (
     habermas_record,
     hh_record,
@@ -25,6 +27,7 @@ from metaalign.data.draw import digest
 from metaalign.data.manifest import Manifest, hash_file, hash_folder, read_manifest
 from metaalign.data.recipe import make_recipe
 from metaalign.data.running import Sizes
+from metaalign.data.sources import Skipped
 from metaalign.data.splits import check_splits
 from metaalign.data.staging import staging_folder
 from metaalign.data.store import read_groups, read_splits
@@ -367,6 +370,62 @@ def test_what_a_former_build_staged_is_used(tmp_path: Path, files: Path) -> None
     # Another stage uses what was read, and nothing of the passes.
     build(files, out, more={"keep_staging": True})
     assert "stage.0" not in " ".join(read_manifest(out).counts)
+
+
+class Tellers:
+    """Writes groups and counts how often it was asked to."""
+
+    name = "made"
+    licence = "mit"
+    content_hash = "1"
+    asked = 0
+
+    def write(self, *, seed: int, skipped: Skipped) -> Iterator[Group]:
+        self.asked += 1
+        skipped["refused"] += 2
+        yield from make_groups(60)
+
+    def costs(self) -> Mapping[str, int]:
+        return {"calls": 62} if self.asked else {}
+
+
+def test_what_was_written_is_not_asked_for_again_and_its_costs_are_kept(tmp_path: Path) -> None:
+    tree = {"teacher": {"model": "m", "journal": "j"}, "write": [{"name": "made"}]}
+    recipe = make_recipe(tree)
+
+    def stop(event: Event) -> None:
+        if event.task == "stages":
+            raise KeyboardInterrupt
+
+    first = Tellers()
+    with pytest.raises(KeyboardInterrupt):
+        build_dataset(recipe, tmp_path / "out", writers=[first], progress=stop)
+    second = Tellers()
+    counts = build_dataset(recipe, tmp_path / "out", writers=[second]).counts
+    assert (first.asked, second.asked) == (1, 0)
+    assert counts["groups"] == 60 and counts["teacher.calls"] == 62
+    assert counts["skipped.made: refused"] == 2
+    assert read_manifest(tmp_path / "out").settings["teacher.model"] == "m"
+    # How fast and for how much it is asked decides nothing: the dataset stands.
+    faster = make_recipe({**tree, "teacher": {"model": "m", "journal": "j", "concurrency": 2}})
+    build_dataset(faster, tmp_path / "out", writers=[second])
+    assert second.asked == 0
+
+
+def test_the_splits_of_a_source_are_kept_as_given(tmp_path: Path) -> None:
+    class Given(Tellers):
+        def write(self, *, seed: int, skipped: Skipped) -> Iterator[Group]:
+            for number, group in enumerate(make_groups(30)):
+                yield replace(group, split=("test_values", "test", "sft")[number % 3])
+
+    tree = {"teacher": {"model": "m", "journal": "j"}, "write": [{"name": "made"}]}
+    recipe = make_recipe({**tree, "split": {"by": ["given"]}})
+    build_dataset(recipe, tmp_path / "out", writers=[Given()])
+    splits = read_splits(tmp_path / "out")
+    assert list(splits) == ["sft", "test", "test_values"]
+    assert {g.id for g in splits["test"]} == {f"g{n}" for n in range(1, 30, 3)}
+    with pytest.raises(UserError, match=r"the group g.* says no split of its own"):
+        build_dataset(recipe, tmp_path / "none", writers=[Tellers()])
 
 
 def test_values_are_held_out_and_listed(tmp_path: Path, files: Path) -> None:

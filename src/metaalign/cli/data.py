@@ -54,6 +54,13 @@ def data_build(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Equal seeds give equal results; the recipe's, or 0.")
     ] = None,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop the teacher before its journal costs more."),
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Stop the teacher before it has used more tokens.")
+    ] = None,
     engine: Annotated[
         str, typer.Option(metavar="local|ray", help="Where the stages run; see docs/scale.md.")
     ] = "local",
@@ -85,14 +92,18 @@ def data_build(
     sources = {**SOURCES, SANDBOX: WORLD}
     cuts = {"limit": limit, "max_chars": max_chars}
     if recipe is None:
-        refuse({"--files": files, "--set": settings}, "a build without a recipe")
+        budget = {"--max-cost": max_cost, "--max-tokens": max_tokens}
+        refuse({"--files": files, "--set": settings, **budget}, "a build without a recipe")
         tree = _short_recipe(source or [SANDBOX], size, cuts)
         made, folder = make_recipe({**tree, "seed": seed}), Path()
     else:
         refuse({"--source": source, "--size": size}, "a recipe: it names its sources")
         folder = files if files is not None else recipe_folder(recipe)
         given: dict[str, Any] = dict(split(one, "KEY=VALUE") for one in settings or [])
-        given |= {"seed": seed} if seed is not None else {}
+        if load_recipe(recipe, given).teacher is None:
+            refuse({"--max-cost": max_cost, "--max-tokens": max_tokens}, "a recipe of no teacher")
+        own = {"seed": seed, "teacher.max_cost": max_cost, "teacher.max_tokens": max_tokens}
+        given |= {key: value for key, value in own.items() if value is not None}
         every_source = {key: value for key, value in cuts.items() if value is not None}
         made = load_recipe(recipe, given, every_source=every_source)
     if dry_run:

@@ -100,7 +100,7 @@ def build_dataset(
         inputs=hashes,
         sources_licences={one.name: one.licence for one in inputs},
         skipped=run.skipped + Counter(run.tally.counts()),
-        counts=run.counts() | _costs(writers),
+        counts=run.counts(),
         notes=(*run.damaged, *assignment.notes),
         reports={
             DROPPED_NAME: run.tally.lines(),
@@ -210,11 +210,3 @@ def _held_out(index: Index, assignment: Assignment) -> list[HeldOutValue]:
         for held in assignment.held_out
         for text in index.texts(held.by, held.values)
     ]
-
-
-def _costs(writers: Sequence[Writer]) -> dict[str, int]:
-    """What the teacher took, over all plans."""
-    total: Counter[str] = Counter()
-    for writer in writers:
-        total.update({f"teacher.{name}": n for name, n in writer.costs().items()})
-    return dict(total)

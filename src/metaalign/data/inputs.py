@@ -79,6 +79,8 @@ class Input(Struct, frozen=True):
     """Where it is found, for people."""
     count: Callable[[], int] = int
     """Records, for those that look on; 0 if nobody can tell."""
+    costs: Callable[[], Mapping[str, int]] = dict
+    """What reading it took, by name, once it was read to its end."""
     limit: int | None = None
     """Groups at most."""
     max_chars: int | None = None
@@ -159,4 +161,5 @@ def _written(writer: Writer, seed: int) -> Input:
         writer.licence,
         writer.content_hash,
         lambda quarantine: writer.write(seed=seed, skipped=quarantine.skipped),
+        costs=writer.costs,
     )

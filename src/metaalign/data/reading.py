@@ -30,6 +30,8 @@ class Read(Struct, frozen=True):
     """Records that became no group, by reason."""
     damaged: tuple[str, ...] = ()
     """The first of the records that could not be read, with file and line."""
+    costs: dict[str, int] = {}
+    """What it took, by name."""
     threshold: int | None = None
     """Of the staged groups, those with a greater draw are beyond the limit; None: all are in."""
 
@@ -111,11 +113,17 @@ class _Reading:
         return self._quarantine.skipped
 
     def result(self) -> Read:
-        limit, damaged = self._source.limit, tuple(self._quarantine.named)
-        if limit is None or self.kept <= limit:
-            return Read(self.kept, dict(self.skipped), damaged)
-        self.skipped[f"over the limit of {limit} groups"] += self.kept - limit
-        return Read(limit, dict(self.skipped), damaged, -self._smallest[0])
+        limit = self._source.limit
+        over = 0 if limit is None else max(0, self.kept - limit)
+        if over:
+            self.skipped[f"over the limit of {limit} groups"] += over
+        return Read(
+            self.kept - over,
+            dict(self.skipped),
+            tuple(self._quarantine.named),
+            dict(self._source.costs()),
+            -self._smallest[0] if over else None,
+        )
 
 
 def _nothing_in(source: Input, skipped: Skipped) -> str:

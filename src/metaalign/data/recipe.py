@@ -140,7 +140,8 @@ class Recipe(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if self.teacher:
             # How fast and for how much it is asked decides nothing.
             tree["teacher"] = {"model": self.teacher.model, "base_url": self.teacher.base_url}
-        return {"sources": [source.name for source in self.sources], **dict(_flat(tree))}
+        names = [*(table.name for table in self.sources), *(t.get("name") for t in self.write)]
+        return {"sources": names, **dict(_flat(tree))}
 
 
 StageTypes = Mapping[str, type[Struct]]
@@ -181,8 +182,10 @@ def load_recipe(
         raise UserError(f"{where}: not valid TOML: {error}") from None
     for key, value in (overrides or {}).items():
         _set(tree, key, value)
-    for source in range(len(tree.get("sources", []))):
-        for key, value in (every_source or {}).items():
+    for key, value in (every_source or {}).items():
+        if not tree.get("sources"):
+            raise UserError(f"{where} has no [[sources]] for which {key} could have an effect")
+        for source in range(len(tree["sources"])):
             _set(tree, f"sources.{source}.{key}", value)
     return _convert(tree, where, stages)
 

@@ -50,6 +50,8 @@ class Run:
         self.tally = Tally(recipe.stages)
         self.skipped: Counter[str] = Counter()
         """Records that became no group, by source and reason."""
+        self.costs: Counter[str] = Counter()
+        """What the inputs took, such as calls of a teacher."""
         self.damaged: list[str] = []
         """Records that could not be read, with file and line; the first of every source."""
         self.keys = KeySettings(
@@ -73,6 +75,7 @@ class Run:
             self._groups += done.groups
             self.skipped.update({f"{one.name}: {why}": n for why, n in done.skipped.items()})
             self.damaged += done.damaged
+            self.costs.update(done.costs)
             self._chain.append(name)
 
     def pass_all(self, engine: Engine) -> None:
@@ -133,14 +136,14 @@ class Run:
         return fingerprint({"before": self._chain, "decides": list(decides)})
 
     def counts(self) -> dict[str, int]:
-        """Groups that came into every stage and that went out of it, by name for a manifest."""
+        """Groups into and out of every stage, and what the inputs took; for a manifest."""
         counts, groups = {"groups_read": self._groups}, self._groups
         for number, stage in enumerate(self._recipe.stages):
             name = f"stage.{number}.{stage_name(stage)}"
             counts[f"{name}.in"] = groups
             groups -= self.tally.of_stage(number)
             counts[f"{name}.out"] = groups
-        return counts
+        return counts | {f"teacher.{name}": n for name, n in self.costs.items()}
 
 
 def _passes(
