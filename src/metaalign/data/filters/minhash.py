@@ -10,6 +10,7 @@ Candidates are found by locality-sensitive hashing (Indyk and Motwani 1998): tho
 rows of some band.
 """
 
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ Without a bound a template that a million texts fill in would compare all with a
 truly alike meet in other bands too, where they are among few.
 """
 _CHUNK = 8_192
+_ROWS = 256
+"""Texts whose draws are Python numbers at a time: with many more, memory is what takes the time."""
 _CODE_POINT_BITS = 21
 _BY_CHANCE = 1 / 256
 
@@ -51,10 +54,15 @@ def sketches(texts: Sequence[str], permutations: int, shingle: int, salts: Any =
     if salts is not None:
         shingles ^= np.repeat(salts, counts)
     starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.uint64)
-    drawn = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
-        shingles, starts, permutations, _SEED
-    )
-    return np.array(drawn.to_rows(), dtype=np.uint32).astype(np.uint8)
+    drawn: list[array[int]] = []
+    for begin in range(0, len(texts), _ROWS):
+        own = starts[begin : begin + _ROWS + 1]
+        matrix = rensa.RMinHash.digest_matrix_from_flat_token_hashes(
+            shingles[int(own[0]) : int(own[-1])], own - own[0], permutations, _SEED
+        )
+        drawn += [array("I", row) for row in matrix.to_rows()]
+    draws = np.frombuffer(b"".join(drawn), dtype=np.uintc).astype(np.uint8)
+    return draws.reshape(len(texts), permutations)
 
 
 def _shingles(texts: Sequence[str], size: int) -> tuple[Any, Any]:
@@ -161,10 +169,9 @@ class Index:
 def _keys(sketch: Any, own: Any, start: int, rows: int) -> Any:
     """The bytes of a band as one number for each of the rows ``own``."""
     np = numpy()
-    keys = np.zeros(len(own), dtype=np.uint64)
-    for row in range(rows):
-        keys |= sketch[own, start + row].astype(np.uint64) << np.uint64(8 * row)
-    return keys
+    keys = np.zeros((len(own), 8), dtype=np.uint8)
+    keys[:, :rows] = sketch[own, start : start + rows]
+    return keys.view(np.uint64)[:, 0]
 
 
 def _candidates(keys: Any, own: Any) -> Iterator[tuple[Any, Any]]:
