@@ -182,7 +182,7 @@ class Crossing:
         self.notes: list[str] = []
         if not self.by:
             self.notes.append(
-                "the splits are those of the source: only whole groups are checked not to cross"
+                "what the splits hold out is not recorded: only ids are checked not to cross"
             )
         self._near = near if near is not None else own if isinstance(own, float) else 0.0
         self._found = found
