@@ -6,8 +6,11 @@ what is meant for sure from what stays open.
 
 from metaalign.policy.ambiguity import settle
 from metaalign.policy.lexicon import lower, plain
-from metaalign.policy.reading import Sentence, about, clause, finds, look, sentences
+from metaalign.policy.person import about
+from metaalign.policy.reading import Sentence, clause, finds, look
+from metaalign.policy.referring import NOTHING_BEFORE, Before
 from metaalign.policy.rules import Rules, rules
+from metaalign.policy.splitting import sentences
 from metaalign.schema import (
     USER_INFO,
     Ambiguity,
@@ -63,13 +66,15 @@ def _read(text: str, tier: str, turn: int | None) -> Reading:
     person: list[tuple[int, int]] = []
     of_person = turn is None and tier in known.person_tiers
     said = list(sentences(plain(text)))
+    before = NOTHING_BEFORE
     for number, (start, written) in enumerate(said):
         if turn is not None and not _speaks_of_answers(written, known):
             continue
         following = said[number + 1][1] if number + 1 < len(said) else ""
-        sentence = _look(written, following, known)
+        sentence = _look(written, following, known, before)
         found = finds(sentence, known)
         who = about(sentence, found, known) if of_person else []
+        before = Before(sentence.lowered, sentence.hits.get("named", ()), bool(who))
         person += [(start + begin, start + end) for begin, end in who]
         if not found:
             continue
@@ -92,20 +97,20 @@ def _read(text: str, tier: str, turn: int | None) -> Reading:
     return Reading(tuple(asked), tuple(left))
 
 
-def _look(written: str, following: str, known: Rules) -> Sentence:
-    """The sentence, as the one that follows it means it to be read."""
+def _look(written: str, following: str, known: Rules, before: Before) -> Sentence:
+    """The sentence, as the ones beside it mean it to be read."""
     if not following or len(following) > _SHORT:
-        return look(written, known)
+        return look(written, known, before)
     then = lower(following)
     if known.taken_back.match(then):
-        return look(written, known)._replace(taken_back=True)
+        return look(written, known, before)._replace(taken_back=True)
     if written.endswith("?") and written.count(" ") < _ASKED:
         # "Bullets? No thanks." and "Bullets? Yes please." are wishes.
         if known.no.match(then):
-            return look(f"{written[:-1]}.", known)._replace(taken_back=True)
+            return look(f"{written[:-1]}.", known, before)._replace(taken_back=True)
         if known.yes.match(then):
-            return look(f"{written[:-1]}.", known)
-    return look(written, known)
+            return look(f"{written[:-1]}.", known, before)
+    return look(written, known, before)
 
 
 def _span(sentence: Sentence, offset: int, start: int, end: int, alone: bool) -> tuple[int, int]:

@@ -7,6 +7,7 @@ sentence is masked: where it names one of the four, or what becomes of it when i
 Then the rules of what comes first are tried on that: "better an R than a D" is about safety.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from msgspec import Struct
 from metaalign.policy.table import Hit, Phrase
 
 PRIORITY = "priority"
+_ASIDE = re.compile(r"(?<=\w )\([^()]+\)")
 
 
 class Named(Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +49,8 @@ class Priorities(NamedTuple):
     """What the rules have beside the macros of the lexicon."""
     values: dict[str, str]
     """Letter -> the priority that is kept, or broken."""
+    letters: dict[str, str]
+    """Priority -> the letter of its being kept."""
     against: dict[str, str]
     """Priority -> the one that is meant where this one gives way, and no other is named."""
 
@@ -78,8 +82,14 @@ def _value(hit: Hit, masked: str, known: Priorities) -> str | None:
 
 
 def mask(lowered: str, mentions: Iterable[Hit]) -> str:
-    """``lowered`` with a run of its letter for each mention; of those that overlap the longest."""
+    """``lowered`` with a run of its letter for each mention; of those that overlap the longest.
+
+    What stands in brackets only explains: "who they are (faith, health)" does not name health.
+    """
     masked = lowered
+    if "(" in lowered:
+        asides = [aside.span() for aside in _ASIDE.finditer(lowered)]
+        mentions = [m for m in mentions if not any(a <= m.start < b for a, b in asides)]
     for hit in sorted(mentions, key=lambda hit: (hit.start - hit.end, hit.start)):
         if masked[hit.start : hit.end] == lowered[hit.start : hit.end]:
             run = hit.phrase.value * (hit.end - hit.start)
@@ -118,4 +128,5 @@ def priorities(names: Mapping[str, Named], order: Order) -> Priorities:
     ]
     loose = [rule._replace(source=s, fallback=True, wished=True) for s in order.fallback]
     against = {named.against: value for value, named in names.items() if named.against}
-    return Priorities(phrases, rules, loose, macros, values, against)
+    letter_of = {values[letter]: letter for letter in kept}
+    return Priorities(phrases, rules, loose, macros, values, letter_of, against)

@@ -10,23 +10,12 @@ from typing import NamedTuple
 
 from metaalign.policy.lexicon import lower
 from metaalign.policy.priorities import PRIORITY, mask, ordered
+from metaalign.policy.referring import NOTHING_BEFORE, Before, refer
 from metaalign.policy.rules import Rules
 from metaalign.policy.table import Candidates, Hit, Hits, Role
 
-_STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")
-_SINGLE_QUOTED = re.compile(r"'[^'\n]{1,100}(?:(?<=\w)'(?=\w)[^'\n]{1,100})*'(?!\w)")
 _QUOTED = re.compile(r"""\"[^\"]*\"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w)""")
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|a\.m|p\.m|vs|etc)|\bno)$", re.IGNORECASE
-)
-_NUMBERED = re.compile(r"(?:^|[:;,\s])\d$")
-_CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
-_PERSON_BORDER = re.compile(
-    r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
-    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)"
-)
-_LONGEST = 500
-"""Characters after which a sentence is cut, so that the time stays linear in the text."""
+CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
 _NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$")
 """What is called a word is meant as one, however plain."""
 _PLACED = frozenset({"opening", "sign_off"})
@@ -71,65 +60,22 @@ class Find(NamedTuple):
     end: int
 
 
-def sentences(text: str) -> Iterator[tuple[int, str]]:
-    """Every sentence and where it starts, list marks left out; what is overlong comes in pieces."""
-    begin = 0
-    for end in _ends(text):
-        while begin < end:
-            stop = end
-            if stop - begin > _LONGEST:
-                space = text.rfind(" ", begin + 1, begin + _LONGEST)
-                stop = space if space > 0 else begin + _LONGEST
-            piece = text[begin:stop].lstrip(" \t\r\n-*•")
-            if piece:
-                yield stop - len(piece), piece.rstrip()
-            begin = stop
+def look(text: str, rules: Rules, before: Before = NOTHING_BEFORE) -> Sentence:
+    """``text``, a sentence, with what the lexicon finds in it.
 
-
-def _ends(text: str) -> Iterator[int]:
-    """Where the sentences end; what is quoted stays in one piece."""
-    closing = 0
-    for stop in _STOP.finditer(text):
-        at = stop.start()
-        if at < closing:
-            continue
-        if stop[0] == '"':
-            quoted = text.find('"', at + 1, at + _LONGEST)
-            if quoted > 0 and "\n" not in text[at:quoted]:
-                closing = quoted + 1
-        elif stop[0] == "'":
-            single = _SINGLE_QUOTED.match(text, at)
-            closing = single.end() if single else closing
-        elif stop[0] == "\n":
-            yield at
-        elif text[at + 1 : at + 2] not in ".!?" and not _goes_on(text, at):
-            yield at + 1
-    yield len(text)
-
-
-def _goes_on(text: str, at: int) -> bool:
-    """Whether the full stop at ``at`` ends no sentence."""
-    after = text[at + 1 : at + 2]
-    if after.isalnum() or after == "_":
-        return True
-    if text[at] != ".":
-        return False
-    if _ABBREVIATION.search(text, max(0, at - 5), at):
-        return True
-    # "Rank them: 1. safety 2. speed": what follows is an item, not a sentence.
-    item = after == " " and text[at + 2 : at + 3].islower()
-    return item and _NUMBERED.search(text, max(0, at - 2), at) is not None
-
-
-def look(text: str, rules: Rules) -> Sentence:
-    """``text``, a sentence, with what the lexicon finds in it."""
+    ``before``: what the sentence before it spoke of, for "that comes first" may mean it.
+    """
     lowered = lower(text)
     table = rules.table
     candidates = table.candidates(lowered)
     hits: Hits = {}
     table.find("asked", candidates, text, lowered, hits)
-    if "named" in hits:
-        _put_in_order(hits, mask(lowered, hits["named"]), candidates, rules)
+    named = hits.get("named", ())
+    if named or before.speaks:
+        masked = mask(lowered, named)
+        referred = refer(masked, before, rules.priorities)
+        if named or referred != masked:
+            _put_in_order(hits, referred, candidates, rules)
     if "closed" in hits or "open" in hits:
         # Most sentences ask for nothing, and then nobody needs to know how it is meant.
         table.find("marks", candidates, text, lowered, hits)
@@ -414,37 +360,9 @@ def _negator_in(sentence: Sentence, start: int, end: int) -> bool:
 def clause(sentence: Sentence, start: int, end: int) -> tuple[int, int]:
     """The clause in which [start, end) stands."""
     left, right = 0, len(sentence.text)
-    for border in _CLAUSE_BORDER.finditer(sentence.lowered):
+    for border in CLAUSE_BORDER.finditer(sentence.lowered):
         if border.end() <= start:
             left = border.end()
         elif border.start() >= end:
             right = min(right, border.start())
     return left, right
-
-
-def _last_border(lowered: str, start: int, stop: int) -> int:
-    borders = [b.start() for b in _CLAUSE_BORDER.finditer(lowered, start, stop)]
-    return borders[-1] if borders else start
-
-
-def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
-    """The clauses that say who the person is and ask for nothing."""
-    if "person" not in sentence.hits:
-        return []
-    lowered = sentence.lowered
-    borders = list(_PERSON_BORDER.finditer(lowered))
-    starts = [0, *(b.end() for b in borders)]
-    ends = [*(b.start() for b in borders), len(lowered)]
-    clauses = []
-    for start, end in zip(starts, ends, strict=True):
-        text = lowered[start:end]
-        asked = [find.start for find in found if find.start < end and start < find.end]
-        if asked:
-            # "I am a nurse and want it short" still says who I am.
-            end = _last_border(lowered, start, min(asked))
-            text = lowered[start:end]
-        if rules.person.match(text) and not rules.not_person.match(text):
-            if text.startswith("as ") and "," in text:
-                end = start + text.index(",")
-            clauses.append((start, end))
-    return clauses

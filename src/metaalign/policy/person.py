@@ -1,0 +1,39 @@
+"""Who somebody is, as far as a sentence tells it in passing."""
+
+import re
+
+from metaalign.policy.reading import CLAUSE_BORDER, Find, Sentence
+from metaalign.policy.rules import Rules
+
+_PERSON_BORDER = re.compile(
+    r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
+    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)"
+)
+
+
+def _last_border(lowered: str, start: int, stop: int) -> int:
+    borders = [b.start() for b in CLAUSE_BORDER.finditer(lowered, start, stop)]
+    return borders[-1] if borders else start
+
+
+def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
+    """The clauses that say who the person is and ask for nothing."""
+    if "person" not in sentence.hits:
+        return []
+    lowered = sentence.lowered
+    borders = list(_PERSON_BORDER.finditer(lowered))
+    starts = [0, *(b.end() for b in borders)]
+    ends = [*(b.start() for b in borders), len(lowered)]
+    clauses = []
+    for start, end in zip(starts, ends, strict=True):
+        text = lowered[start:end]
+        asked = [find.start for find in found if find.start < end and start < find.end]
+        if asked:
+            # "I am a nurse and want it short" still says who I am.
+            end = _last_border(lowered, start, min(asked))
+            text = lowered[start:end]
+        if rules.person.match(text) and not rules.not_person.match(text):
+            if text.startswith("as ") and "," in text:
+                end = start + text.index(",")
+            clauses.append((start, end))
+    return clauses
