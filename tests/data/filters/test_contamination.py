@@ -1,5 +1,6 @@
 """Groups that give away evaluation sets."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from tests.data.makers import make_group, real_file
 from metaalign.data.filters.contamination import Contamination
 from metaalign.schema import Candidate, MetaPrompt, UserError, View
 
-QUESTION = "what would happen to a person who ate the seeds of a watermelon every single day"
+QUESTION = "how many cups of tea does a lighthouse keeper drink on a day without any ships"
 OTHER = "name the river that flows through the largest number of capital cities in europe"
 
 
@@ -80,7 +81,10 @@ def test_a_set_that_cannot_be_read_is_named(
 
 def test_a_published_set_finds_itself_and_hardly_anything_else() -> None:
     path = real_file("truthfulqa.jsonl.gz")
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        first = json.loads(next(lines))["Question"]
     stage = Contamination(sets=(str(path),), fields=("Question",))
-    own = [make_group("a", "What happens to you if you eat watermelon seeds?")]
-    assert stage.reasons(own)[0].startswith("contamination: truthfulqa.jsonl.gz item 1,")
-    assert stage.reasons([make_group("b", "How do I repot a fern?")]) == [""]
+    own, foreign = make_group("a", first), make_group("b", "How do I repot a fern?")
+    found, nothing = stage.reasons([own, foreign])
+    assert found.startswith("contamination: truthfulqa.jsonl.gz item 1,")
+    assert nothing == ""
