@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from metaalign.cli import dataset
 from metaalign.cli.options import SANDBOX, new_app, refuse, split
 from metaalign.schema import UserError
 
@@ -155,3 +156,12 @@ def _named_place(text: str) -> tuple[str, str]:
     if not place:
         raise UserError(f"the source {name} needs a file: write {name}=PATH")
     return name, place
+
+
+app.command()(dataset.inspect)
+app.command()(dataset.preview)
+app.command()(dataset.validate)
+app.command()(dataset.merge)
+app.command("split")(dataset.split_again)
+app.command()(dataset.export)
+app.command()(dataset.push)

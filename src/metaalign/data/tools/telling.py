@@ -138,8 +138,7 @@ def histogram(one: Histogram) -> Told:
         (one.label(number), f"{found.count:,}", bar(found.count, most))
         for number, found in enumerate(one.bins)
     ]
-    title = f"{one.name}: {spread(one)}"
-    return Told(title, ("", f"{one.of}s", ""), rows, numbers=False)
+    return Told(one.name, ("", f"{one.of}s", spread(one)), rows, numbers=False)
 
 
 def spread(one: Histogram) -> str:
