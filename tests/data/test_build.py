@@ -428,6 +428,32 @@ def test_the_splits_of_a_source_are_kept_as_given(tmp_path: Path) -> None:
         build_dataset(recipe, tmp_path / "none", writers=[Tellers()])
 
 
+def test_a_set_that_a_stage_compares_with_is_part_of_what_decides(
+    tmp_path: Path, files: Path
+) -> None:
+    pytest.importorskip("rensa")
+    recipe = make_recipe(
+        {
+            "sources": [{"name": "habermas", "place": "h.jsonl"}],
+            "stages": [{"name": "contamination", "sets": ["held.txt.jsonl"], "fields": ["q"]}],
+        }
+    )
+
+    def build_without(number: int) -> Manifest:
+        write_lines(files / "held.txt.jsonl", [{"q": habermas_record(number)["question"]}])
+        return build_dataset(recipe, tmp_path / "out", files=files)
+
+    first = build_without(7)
+    # The question itself and those that are nearly the same are gone.
+    assert not any("park 7 " in g.turns[-1].text for g in read_groups(tmp_path / "out"))
+    assert first.inputs["stage 0, held.txt.jsonl"] == hash_file(files / "held.txt.jsonl")
+    assert build_without(8).fingerprint != first.fingerprint
+    with pytest.raises(UserError, match=r"gone\.jsonl"):
+        gone = [{"name": "contamination", "sets": ["gone.jsonl"], "fields": ["q"]}]
+        source = [{"name": "habermas", "place": "h.jsonl"}]
+        build_dataset(make_recipe({"sources": source, "stages": gone}), tmp_path / "x", files=files)
+
+
 def test_values_are_held_out_and_listed(tmp_path: Path, files: Path) -> None:
     manifest = build(files, tmp_path / "out", ["habermas"], split={"by": ["query", "wording"]})
     lines = (tmp_path / "out" / "held_out.jsonl").read_text().splitlines()

@@ -11,12 +11,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from metaalign.data import staging
 from metaalign.data.engines import open_engine
 from metaalign.data.index import Index
-from metaalign.data.inputs import Input, Writer, open_inputs
+from metaalign.data.inputs import Input, Writer, open_inputs, place_stages
 from metaalign.data.manifest import Manifest, fingerprint, is_done
 from metaalign.data.recipe import Recipe
 from metaalign.data.running import Run, Sizes
@@ -76,14 +77,16 @@ def build_dataset(
     """
     started = time.monotonic()
     inputs = open_inputs(recipe, files, sources, writers)
-    settings, hashes = recipe.settings(), _hashes(recipe, inputs)
+    stages, sets = place_stages(recipe, files)
+    settings, hashes = recipe.settings(), _hashes(recipe, inputs) | sets
     folder = staging.staging_folder(out)
     done = _finished(out, fingerprint(settings, hashes, seed=recipe.seed))
     if done:
         if not keep_staging:
             staging.remove(folder)  # the last run may have been killed before it could
         return done
-    run = Run(recipe, folder, sizes, progress)
+    placed = msgspec.structs.replace(recipe, stages=stages)
+    run = Run(placed, folder, sizes, progress, list(sets.values()))
     run.read(inputs)
     with open_engine(engine) as opened:
         run.pass_all(opened)

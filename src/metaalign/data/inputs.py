@@ -155,6 +155,22 @@ def _place(table: SourceTable, files: Path) -> Place:
     return place
 
 
+def place_stages(recipe: Recipe, files: Path) -> tuple[tuple[Any, ...], dict[str, str]]:
+    """The stages with whole paths, and the hash of every set that one compares with.
+
+    A set's place is looked for where those of the sources are. Workers need not stand in the folder
+    in which the build does. Raises ``UserError`` for a set that is not there.
+    """
+    stages, hashes = [], {}
+    for number, stage in enumerate(recipe.stages):
+        places = {text: Place.parse(text, files.absolute()) for text in getattr(stage, "sets", ())}
+        for text, place in places.items():
+            hashes[f"stage {number}, {text}"] = place.identity()
+        placed = tuple(map(str, places.values()))
+        stages.append(replace(stage, sets=placed) if places else stage)
+    return tuple(stages), hashes
+
+
 def _written(writer: Writer, seed: int) -> Input:
     return Input(
         writer.name,

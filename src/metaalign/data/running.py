@@ -19,6 +19,7 @@ from metaalign.data.passes import BATCH_GROUPS, Job, Pass
 from metaalign.data.reading import read_input
 from metaalign.data.recipe import Recipe
 from metaalign.data.stages import Comparison, Stage, stage_name
+from metaalign.policy.matrix_file import is_packaged
 from metaalign.schema import Event, Progress
 
 _Numbered = tuple[int, Stage]
@@ -41,8 +42,16 @@ class Run:
     What is staged is named by all that decided it, so that nothing else is ever taken for it.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, sizes: Sizes, progress: Progress) -> None:
-        self._recipe, self._folder = recipe, folder
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        sizes: Sizes,
+        progress: Progress,
+        content: Sequence[str] = (),
+    ) -> None:
+        """``content`` has hashes of what the stages compare with."""
+        self._recipe, self._folder, self._content = recipe, folder, content
         self._sizes, self._progress = sizes, progress
         self.parts: list[Path] = []
         self.beside: list[Path] = []
@@ -56,7 +65,7 @@ class Run:
         """Records that could not be read, with file and line; the first of every source."""
         self.keys = KeySettings(
             tuple(one for one in recipe.split.by if one != "given"),
-            recipe.matrix,
+            recipe.matrix if is_packaged(recipe.matrix) else str(Path(recipe.matrix).absolute()),
             talks=bool(recipe.split.near),
         )
         self._thresholds: list[int | None] = []
@@ -100,7 +109,7 @@ class Run:
 
     def _pass(self, engine: Engine, work: Pass, marks: Path | None) -> None:
         decides = [stage_name(stage) + repr(stage) for _, stage in work.stages]
-        decides += [repr(work.marked_by), repr(work.signs or work.keys)]
+        decides += [*self._content, repr(work.marked_by), repr(work.signs or work.keys)]
         self._chain.append(self._name(*decides))
         folder = self._folder / f"pass-{self._chain[-1]}"
         jobs = [
