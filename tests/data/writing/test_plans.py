@@ -71,6 +71,9 @@ def test_the_place_of_a_candidate_says_nothing_of_what_it_is_for() -> None:
     found = plans("priority", 300)
     refusals_first = sum(plan.drafts[0].target.behaviour == "refuse" for plan in found)
     assert about_half(refusals_first, len(found))
+    # Nor does the place of the view that wants it.
+    same = sum(plan.drafts[0].target == plan.views[0].target for plan in found)
+    assert about_half(same, len(found))
 
 
 def test_a_refusal_is_wanted_under_either_tier_and_in_conflicts() -> None:

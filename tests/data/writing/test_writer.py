@@ -104,25 +104,19 @@ def test_writing_again_asks_nothing_and_gives_the_same(family: Family, tmp_path:
         assert one.costs() == costs
 
 
-def test_haste_changes_nothing(tmp_path: Path) -> None:
+def test_neither_haste_nor_batches_change_anything(tmp_path: Path) -> None:
     made = []
-    for concurrency in (1, 16):
-        folder = tmp_path / str(concurrency)
+    for number, manner in enumerate(
+        ({"concurrency": 1}, {"concurrency": 16}, {"batch": True, "poll_seconds": 0.02})
+    ):
+        folder = tmp_path / str(number)
         folder.mkdir()
         queries_file(folder, ["benign"], 10)
+        asked: dict[str, Any] = {"rounds": 1, "near_miss": 1, "order": "matrix+teacher"}
         with mock(malformed_rate=0.1, refusal_rate=0.1) as (url, _):
-            settings = {"concurrency": concurrency}
-            one = writer(
-                folder,
-                "helpful",
-                url,
-                rounds=1,
-                near_miss=1,
-                order="matrix+teacher",
-                settings=settings,
-            )
+            one = writer(folder, "helpful", url, settings=manner, **asked)
             made.append((*write(one), one.costs()))
-    assert made[0] == made[1]
+    assert made[0] == made[1] == made[2]
     assert made[0][0]
 
 
