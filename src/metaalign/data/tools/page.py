@@ -84,6 +84,7 @@ def render(summary: Summary, entries: Sequence[dict[str, Any]]) -> str:
         dimensions=telling.dimensions(summary),
         checks=telling.checks(summary),
         agreement=telling.agreement(summary),
+        diverse=list(telling.diverse(summary)),
         counted=[t for t in telling.counted(summary) if "by family" not in t.title
                  and "dimension" not in t.title and "source" not in t.title],
         histograms=[telling.histogram(one) for one in summary.histograms],

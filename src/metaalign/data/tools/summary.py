@@ -7,16 +7,20 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from metaalign.data.diversity import Diversity, diversity
 from metaalign.data.dropped import Dropped
 from metaalign.data.families.orders import agreement
+from metaalign.data.filters.meaning import TFIDF
 from metaalign.data.licences import licences_of
-from metaalign.data.store import DROPPED_NAME, read_dataset_manifest
+from metaalign.data.store import DROPPED_NAME, iter_groups, read_dataset_manifest
 from metaalign.data.tools.looking import Looking, looking_at
 from metaalign.schema import SCHEMA_VERSION, Annotation, MetaPrompt, UserError, View
 
 _BINS = 12
 _ANNOTATED_VIEWS = 20_000
 """Views by which agreement is estimated, of each source, drawn by hash."""
+_COMPARED, _VENDI = 5_000, 1_000
+"""Distinct texts of which diversity is measured: a few seconds."""
 FAIR = 0.1
 """How far from one half the share of a health check may be before it is told."""
 _Z = 1.959964
@@ -130,6 +134,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     histograms: tuple[Histogram, ...]
     checks: tuple[Check, ...]
     agreement: tuple[Agreement, ...]
+    diversity: Diversity
+    """Distinct words and meanings, by TF-IDF: it needs no model, and is the same everywhere."""
     dropped: tuple[Dropped, ...]
     notes: tuple[str, ...]
 
@@ -199,6 +205,9 @@ def summarise(dataset: Path) -> Summary:
             ),
             checks=_checks(looking),
             agreement=_agreement(looking),
+            diversity=diversity(
+                iter_groups(dataset), model=TFIDF, compared=_COMPARED, sample=_VENDI
+            ),
             dropped=read_dropped(dataset),
             notes=manifest.notes,
         )

@@ -47,6 +47,7 @@ def tables_of(summary: Summary) -> Iterator[Told]:
     yield checks(summary)
     if summary.agreement:
         yield agreement(summary)
+    yield from diverse(summary)
     if summary.dropped:
         yield dropped(summary)
 
@@ -193,6 +194,13 @@ def agreement(summary: Summary) -> Told:
     ]
     head = ("", "alpha", "views with several annotators", "estimated by")
     return Told("agreement of annotators (Krippendorff, ordinal: 1 full, 0 chance)", head, rows)
+
+
+def diverse(summary: Summary) -> Iterator[Told]:
+    """How many different things are asked for, and which cells of the Matrix decide a view."""
+    for title, columns, rows in summary.diversity.tables():
+        if not title.startswith("by "):  # those are counted above
+            yield Told(title, columns, rows, numbers=title == "diversity")
 
 
 def dropped(summary: Summary) -> Told:
