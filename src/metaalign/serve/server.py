@@ -67,7 +67,11 @@ def _bind(host: str, port: int) -> socket.socket:
         raise UserError(f"port {port} does not exist: give one from 1 to 65535")
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        return socket.create_server((host, port), family=family, backlog=2048)
+        listener = socket.create_server((host, port), family=family, backlog=2048)
+        # Head and body of an answer are written apart: the second must not wait 40 ms for the
+        # client's acknowledgement of the first. Connections inherit it.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         reason = (error.strerror or str(error)).split(" (while ")[0]
         raise UserError(
