@@ -7,7 +7,7 @@ from metaalign.policy.rules import Rules
 
 _PERSON_BORDER = re.compile(
     r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
-    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)"
+    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)|,?\s+(?P<turn>so|hence|therefore|because|since|thus)\s+"
 )
 
 
@@ -22,17 +22,20 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
         return []
     lowered = sentence.lowered
     borders = list(_PERSON_BORDER.finditer(lowered))
-    starts = [0, *(b.end() for b in borders)]
+    starts = [(0, False), *((b.end(), b["turn"] is not None) for b in borders)]
     ends = [*(b.start() for b in borders), len(lowered)]
     clauses = []
-    for start, end in zip(starts, ends, strict=True):
-        text = lowered[start:end]
+    for (start, turned), end in zip(starts, ends, strict=True):
         asked = [find.start for find in found if find.start < end and start < find.end]
+        fact = rules.fact.match(lowered[start:end])
+        told = start + fact.end() if fact else start
         if asked:
             # "I am a nurse and want it short" still says who I am.
-            end = _last_border(lowered, start, min(asked))
-            text = lowered[start:end]
-        if rules.person.match(text) and not rules.not_person.match(text):
+            end = max(told, _last_border(lowered, start, min(asked)))
+        text = lowered[start:end]
+        # "So we keep talking": what follows from something is mostly a wish.
+        said = not turned and rules.person.match(text) and not rules.not_person.match(text)
+        if fact or said:
             if text.startswith("as ") and "," in text:
                 end = start + text.index(",")
             clauses.append((start, end))

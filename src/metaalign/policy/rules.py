@@ -61,6 +61,7 @@ class _Wishes(Struct, frozen=True, forbid_unknown_fields=True):
 class _Background(Struct, frozen=True, forbid_unknown_fields=True):
     tiers: tuple[str, ...]
     phrases: tuple[str, ...]
+    facts: tuple[str, ...]
     exceptions: tuple[str, ...]
 
 
@@ -114,6 +115,8 @@ class Rules(NamedTuple):
     """Words over which a negation reaches."""
     person_tiers: tuple[str, ...]
     person: re.Pattern[str]
+    fact: re.Pattern[str]
+    """How a clause begins that says who somebody is, whatever else it asks for."""
     not_person: re.Pattern[str]
     talk: re.Pattern[str]
     """What a sentence of the talk holds that speaks of how to answer from now on."""
@@ -152,6 +155,7 @@ def rules() -> Rules:
         lexicon.negation.reach,
         person.tiers,
         any_of(person.phrases, lexicon.macros, lowered=True),
+        any_of(person.facts, lexicon.macros, lowered=True),
         any_of(person.exceptions, lexicon.macros, lowered=True),
         any_of(talk.phrases, lexicon.macros, lowered=True),
         any_of(talk.exceptions, lexicon.macros, lowered=True),
@@ -190,7 +194,7 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 opposite=opened.opposite,
                 not_values=barred,
             )
-    for source in lexicon.background.phrases:
+    for source in (*lexicon.background.phrases, *lexicon.background.facts):
         yield Phrase("person", source)
 
 
