@@ -50,11 +50,15 @@ def imports(tree: ast.AST, module: str, is_package: bool) -> Iterator[tuple[int,
 
 
 def top_level(tree: ast.Module) -> ast.Module:
-    """What runs when the module is imported: the tree without functions' bodies."""
+    """What runs when the module is imported: the tree without functions' bodies, and without what
+    only type checkers see."""
 
     class Strip(ast.NodeTransformer):
         def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
             return None
+
+        def visit_If(self, node: ast.If) -> ast.If | None:
+            return None if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
     stripped = Strip().visit(tree)
     assert isinstance(stripped, ast.Module)
@@ -149,6 +153,7 @@ def test_a_violation_is_found(tmp_path: Path, file: str, source: str, complaint:
         ),
         ("cli.py", "import typer\nfrom metaalign.schema import Kind\ndef f():\n    import torch\n"),
         ("cli.py", "from metaalign import __version__\n"),
+        ("cli.py", "if TYPE_CHECKING:\n    from metaalign.data.recipe import Split\n"),
     ],
 )
 def test_what_keeps_the_order_is_not_blamed(tmp_path: Path, file: str, source: str) -> None:
