@@ -162,7 +162,7 @@ class _Merging:
         one, other = self._datasets[first.dataset], self._datasets[home.dataset]
         if known != content:
             raise UserError(
-                f"the group {group.id} is in {one} and in {other}, and the two differ: "
+                f"the group {group.id} is in {one} and in {other}, and they differ: "
                 "build one of them again without it"
             )
         if self._stay and first.split != home.split:
