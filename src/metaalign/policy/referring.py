@@ -13,6 +13,8 @@ from metaalign.policy.table import Hit
 
 PERSON = "background"
 """The priority of which somebody speaks who tells of themselves."""
+_SAID = "Z"
+"""Masks what is said of everything else."""
 _POINTED = r"(?:all (?:of )?)?(?:that|this|these|those|it|they|them)"
 _MATTER = (
     r"(?: (?:alone|fact|facts|mission|promise|duty|principle|principles|goal|aim|rule|belief|"
@@ -20,13 +22,27 @@ _MATTER = (
 )
 _PRONOUN = re.compile(
     r"\A(?:(?:so|and|hence|therefore|for us|for me|here|please|let|make sure)[,:]? )*"
-    rf"(?P<it>{_POINTED}{_MATTER})(?= [a-z])(?! (?:means|is (?:why|how|because|when|where)))"
+    rf"(?P<it>{_POINTED}{_MATTER})(?= [a-z]|'s (?:what|the|my|our))"
+    r"(?! (?:means|is (?:why|how|because|when|where)))"
     r"|\b(?:put|place|treat|rank|weigh|hold|set|regard|value|consider|keep|give|prioriti[sz]e)"
     r" (?P<that>that|this|these|those|it|them)\b"
     r"|\b(?:outranks?|outweighs?|overrides?|trumps?|beats?|above|before|ahead of|over|"
     r"more important than|matters? more than|more than|higher than)"
     r" (?P<these>that|this|these|those|it|them)(?=[.!,;]|\Z)"
 )
+_WITHIN = re.compile(
+    r"[,;] (?:and |then )?(?P<it>that|this|these|those|they|that world)"
+    r"(?=,| (?:outranks?|outweighs?|overrides?|decides?|wins?|comes? first|"
+    r"goes|go|takes? pre|is the))"
+)
+"""A pronoun for what stands before it in the same sentence."""
+_REST = re.compile(
+    r"\A(?:and )?(?P<it>(?:everything|all|anything) (?:else|other [a-z]+)|the rest),?"
+    r"(?: [a-z]+ included,)? (?P<then>(?:is|are|comes?|follows?|serves?|ranks?|bows?|yields?|"
+    r"waits?|can|must|has to|may|counts?|matters?)(?: [a-z]+)?"
+    r"(?: (?:to have|later|after|to it|to that))?)"
+)
+"""What is said of everything else says that the one before it comes first."""
 _OF_TWO = re.compile(r"\bthe (?P<which>latter|former)(?: (?:standard|view|one|goal|aim|option))?\b")
 
 
@@ -56,15 +72,27 @@ def refer(masked: str, before: Before, known: Priorities) -> str:
             return _OF_TWO.sub(
                 lambda two: _run(two, two["which"] == "latter", named, known), masked
             )
-    if before.speaks and (pronoun := _PRONOUN.search(masked)):
-        named = _named(mask(before.lowered, before.named), known)
-        if before.told and not named:
-            named = [PERSON]
+    if within := _WITHIN.search(masked):
+        named = _named(masked[: within.start()], known)
         if len(named) == 1:
-            start, end = pronoun.span(pronoun.lastgroup or 0)
-            letter = known.letters[named[0]]
-            return masked[:start] + letter * (end - start) + masked[end:]
-    return masked
+            return _masked(masked, within.span("it"), known.letters[named[0]])
+    rest = _REST.match(masked) if before.speaks else None
+    pronoun = rest or (_PRONOUN.search(masked) if before.speaks else None)
+    if pronoun is None:
+        return masked
+    named = _named(mask(before.lowered, before.named), known)
+    if before.told and not named:
+        named = [PERSON]
+    if len(named) != 1:
+        return masked
+    letter = known.letters[named[0]]
+    if rest:
+        return _masked(_masked(masked, rest.span("it"), letter), rest.span("then"), _SAID)
+    return _masked(masked, pronoun.span(pronoun.lastgroup or 0), letter)
+
+
+def _masked(text: str, span: tuple[int, int], letter: str) -> str:
+    return text[: span[0]] + letter * (span[1] - span[0]) + text[span[1] :]
 
 
 def _named(masked: str, known: Priorities) -> list[str]:
@@ -72,5 +100,5 @@ def _named(masked: str, known: Priorities) -> list[str]:
     return list(dict.fromkeys(known.values[c] for c in masked if c in known.values))
 
 
-def _run(two: re.Match[str], last: bool, named: list[str], known: Priorities) -> str:
-    return known.letters[named[last]] * len(two[0])
+def _run(two: re.Match[str], named: list[str], known: Priorities) -> str:
+    return known.letters[named[two["which"] == "latter"]] * len(two[0])
