@@ -13,6 +13,7 @@ from metaalign.schema import MissingExtra
 try:
     import matplotlib
     from matplotlib.figure import Figure
+    from matplotlib.ticker import StrMethodFormatter
 except ModuleNotFoundError as error:
     raise MissingExtra("curate", "matplotlib") from error
 
@@ -123,6 +124,7 @@ def _stacked(
         axis.set_yticks(range(len(names)), [_short(name) for name in names], color=theme.ink)
         axis.set_ylim(len(names) - 0.4, -0.6)
         axis.set_xlim(0, 1.13 * most)
+        axis.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         _quiet(axis, theme, "x")
         figure.legend(
             loc="outside upper left", ncols=2 if narrow else 5, frameon=False,
@@ -149,6 +151,7 @@ def _bars(axis: "Axes", one: Histogram, theme: Theme) -> None:
     places = range(len(one.bins))
     axis.bar(places, [b.count for b in one.bins], width=0.88, color=theme.accent)
     axis.set_title(one.name, loc="left", color=theme.ink, fontsize=9)
+    axis.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     # One value alone is a bar and no wall.
     axis.set_xlim(-0.6, max(len(one.bins), _FEW) - 0.4)
     # Every label would not fit: the first, the last, and few between.
