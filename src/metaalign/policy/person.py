@@ -18,8 +18,7 @@ def _last_border(lowered: str, start: int, stop: int) -> int:
 
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
-    if "person" not in sentence.hits:
-        return []
+    hinted = "person" in sentence.hits
     lowered = sentence.lowered
     borders = list(_PERSON_BORDER.finditer(lowered))
     starts = [(0, False), *((b.end(), b["turn"] is not None) for b in borders)]
@@ -34,7 +33,9 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
             end = max(told, _last_border(lowered, start, min(asked)))
         text = lowered[start:end]
         # "So we keep talking": what follows from something is mostly a wish.
-        said = not turned and rules.person.match(text) and not rules.not_person.match(text)
+        said = (
+            hinted and not turned and rules.person.match(text) and not rules.not_person.match(text)
+        )
         if fact or said:
             if text.startswith("as ") and "," in text:
                 end = start + text.index(",")

@@ -17,7 +17,7 @@ from msgspec import Struct
 from metaalign.policy.table import Hit, Phrase
 
 PRIORITY = "priority"
-_ASIDE = re.compile(r"(?<=\w )\([^()]+\)")
+_ASIDE = re.compile(r"(?<=\w )\([^()]{4,}\)")
 
 
 class Named(Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +87,7 @@ def mask(lowered: str, mentions: Iterable[Hit]) -> str:
     What stands in brackets only explains: "who they are (faith, health)" does not name health.
     """
     masked = lowered
+    asides: list[tuple[int, int]] = []
     if "(" in lowered:
         asides = [aside.span() for aside in _ASIDE.finditer(lowered)]
         mentions = [m for m in mentions if not any(a <= m.start < b for a, b in asides)]
@@ -94,6 +95,8 @@ def mask(lowered: str, mentions: Iterable[Hit]) -> str:
         if masked[hit.start : hit.end] == lowered[hit.start : hit.end]:
             run = hit.phrase.value * (hit.end - hit.start)
             masked = masked[: hit.start] + run + masked[hit.end :]
+    for begin, end in asides:
+        masked = masked[:begin] + " " * (end - begin) + masked[end:]
     return masked
 
 

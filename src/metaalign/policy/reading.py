@@ -211,7 +211,7 @@ def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
     for hit in _ranked(sentence, rules):
         phrase, start, end = hit.phrase, hit.start, hit.end
         if (
-            (masks and any(start < stop and begin < end for begin, stop in masks))
+            (masks and _covered(hit, masks))
             or (inside and _within(start, end, inside))
             or (doubled and phrase.settled and _doubled(start, end, doubled))
             or (names and phrase.dimension != PRIORITY and _within(start, end, names))
@@ -227,6 +227,12 @@ def _closed_finds(sentence: Sentence, masks: list[tuple[int, int]], rules: Rules
             value = None if _needless(sentence, start) else phrase.opposite
         if value is not None:
             yield Find(phrase.dimension, value, start, end)
+
+
+def _covered(hit: Hit, masks: list[tuple[int, int]]) -> bool:
+    """Whether words of ``hit`` mean something else; what comes first is told by the beginning."""
+    end = hit.start + 1 if hit.phrase.dimension == PRIORITY else hit.end
+    return any(hit.start < stop and begin < end for begin, stop in masks)
 
 
 def _within(start: int, end: int, spans: list[tuple[int, int]]) -> bool:

@@ -69,9 +69,7 @@ def refer(masked: str, before: Before, known: Priorities) -> str:
     if "the latter" in masked or "the former" in masked:
         named = _named(masked, known) or _named(mask(before.lowered, before.named), known)
         if len(named) == 2:
-            return _OF_TWO.sub(
-                lambda two: _run(two, two["which"] == "latter", named, known), masked
-            )
+            return _OF_TWO.sub(lambda two: _run(two, named, known), masked)
     if within := _WITHIN.search(masked):
         named = _named(masked[: within.start()], known)
         if len(named) == 1:

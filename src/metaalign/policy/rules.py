@@ -194,7 +194,7 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 opposite=opened.opposite,
                 not_values=barred,
             )
-    for source in (*lexicon.background.phrases, *lexicon.background.facts):
+    for source in lexicon.background.phrases:
         yield Phrase("person", source)
 
 
