@@ -7,8 +7,14 @@ from metaalign.policy.rules import Rules
 
 _PERSON_BORDER = re.compile(
     r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
-    r"|\s+and\s+(?=(?:i|i'm|my|we|our)\b)|,?\s+(?P<turn>so|hence|therefore|because|since|thus)\s+"
+    r"|\s(?:and\s+(?=(?:i|i'm|my|we|our)\b)|(?P<turn>so|hence|therefore|because|since|thus)\s+)"
 )
+_SELF = frozenset({
+    "i", "i'm", "i've", "im", "ive", "am", "my", "me", "we", "we're", "we've", "our", "as", "being",
+    "been", "with", "having", "you're", "you", "living", "suffering", "recovering", "recovered",
+    "diagnosed", "born", "speaking", "writing", "asking", "coming",
+})  # fmt: skip
+"""Words with one of which somebody speaks of themselves."""
 
 
 def _last_border(lowered: str, start: int, stop: int) -> int:
@@ -20,6 +26,8 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
     """The clauses that say who the person is and ask for nothing."""
     hinted = "person" in sentence.hits
     lowered = sentence.lowered
+    if not hinted and _SELF.isdisjoint(lowered.split()):
+        return []
     borders = list(_PERSON_BORDER.finditer(lowered))
     starts = [(0, False), *((b.end(), b["turn"] is not None) for b in borders)]
     ends = [*(b.start() for b in borders), len(lowered)]

@@ -194,7 +194,9 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 opposite=opened.opposite,
                 not_values=barred,
             )
-    for source in lexicon.background.phrases:
+    # Facts with a "lead" have words of the first person, by which ``person`` knows them quickly.
+    fragments = [fact for fact in lexicon.background.facts if not fact.startswith("^{lead}")]
+    for source in (*lexicon.background.phrases, *fragments):
         yield Phrase("person", source)
 
 
