@@ -1,12 +1,6 @@
 """From a recipe to a dataset folder in one call."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import textwrap
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -265,96 +259,6 @@ def test_progress_tells_every_record_and_every_part(tmp_path: Path) -> None:
     read = [(e.done, e.total) for e in events if e.task == "read habermas"]
     assert read == [(500, 1200), (1000, 1200), (1200, 1200)]
     assert [(e.done, e.total) for e in events if e.task == "stages"] == [(1, 3), (2, 3), (3, 3)]
-
-
-_KILLED = """
-    import sys
-    from pathlib import Path
-    from tests.data import small_stages
-    from metaalign.data.build import build_dataset
-    from metaalign.data.recipe import load_recipe
-    from metaalign.data.running import Sizes
-    recipe, files, out = map(Path, sys.argv[1:])
-    made = load_recipe(recipe, stages=small_stages.STAGES)
-    print("begun", flush=True)
-    build_dataset(made, out, files=files, sizes=Sizes(part=40, batch=16))
-"""
-
-
-def _start(recipe: Path, files: Path, out: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(_KILLED), str(recipe), str(files), str(out)],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parents[2],
-    )
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_a_build_that_is_killed_again_and_again_makes_the_same_bytes(tmp_path: Path) -> None:
-    write_lines(tmp_path / "h.jsonl", map(habermas_record, range(3000)))
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text(
-        'stages = [{ name = "same-end", digits = 3 }, { name = "loud" }]\n'
-        '[[sources]]\nname = "habermas"\nplace = "h.jsonl"\n'
-    )
-    whole = _start(recipe, tmp_path, tmp_path / "whole")
-    assert whole.stdout and whole.stdout.readline() == "begun\n"
-    began = time.monotonic()
-    assert whole.wait() == 0
-    seconds = time.monotonic() - began
-    out = tmp_path / "killed"
-    kills = 0
-    for at in (0.15, 0.3, 0.45, 0.6, 0.75, 0.9):  # shares of the time that all of it takes
-        run = _start(recipe, tmp_path, out)
-        assert run.stdout and run.stdout.readline() == "begun\n"
-        time.sleep(at * seconds)
-        run.send_signal(signal.SIGKILL)
-        kills += run.wait() == -signal.SIGKILL
-    assert kills
-    assert _start(recipe, tmp_path, out).wait() == 0
-    assert hash_folder(out) == hash_folder(tmp_path / "whole")
-    assert not staging_folder(out).exists()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
-def test_a_disk_that_runs_full_is_one_line_and_the_next_build_goes_on(tmp_path: Path) -> None:
-    write_lines(tmp_path / "h.jsonl", map(habermas_record, range(3000)))
-    code = """
-        import resource, sys
-        from pathlib import Path
-        from metaalign.data.build import build_dataset
-        from metaalign.data.recipe import make_recipe
-        from metaalign.data.running import Sizes
-        from metaalign.schema import UserError
-        folder, limit, part = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
-        # A file may grow so far: the write that goes beyond fails as on a full disk.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-        recipe = make_recipe({"sources": [{"name": "habermas", "place": "h.jsonl"}]})
-        try:
-            build_dataset(recipe, folder / "out", files=folder, sizes=Sizes(part=part))
-        except UserError as error:
-            print(error)
-    """
-
-    def run(limit: int, part: int) -> str:
-        words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path), str(limit), str(part)]
-        path = os.pathsep.join(sys.path)
-        return subprocess.run(
-            words, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path}
-        ).stdout
-
-    # A part of 3,000 groups is larger than that, one of 300 is not, a file of the dataset is.
-    assert run(60_000, 3000).startswith("the disk is full: cannot write ")
-    said = run(60_000, 300)
-    assert said.startswith("the disk is full: cannot write ") and said.count("\n") == 1
-    assert not (tmp_path / "out").exists()
-    assert (
-        len(list(staging_folder(tmp_path / "out").rglob("part-*.parquet"))) == 20
-    )  # read, and passed
-    assert run(10**9, 300) == ""
-    assert len(read_groups(tmp_path / "out")) == 3000
 
 
 def test_what_a_former_build_staged_is_used(tmp_path: Path, files: Path) -> None:

@@ -8,6 +8,7 @@ from tests.data.makers import make_group
 from metaalign.data import staging
 from metaalign.data.dropped import Tally
 from metaalign.data.filters import STAGES
+from metaalign.data.tables import pa
 
 
 def test_the_fact_of_a_group_is_not_part_of_what_is_counted() -> None:
@@ -34,7 +35,7 @@ def test_parts_are_counted_as_groups_are(tmp_path: Path) -> None:
     ).to_pydict()
     for row in (1, 3, 4, 5):
         table["stage"][row], table["dropped"][row] = 2, "length: too short: 1"
-    staging.write_table(tmp_path / "part", staging.pa.table(table, schema=staging.PART))
+    staging.write_table(tmp_path / "part", pa.table(table, schema=staging.PART))
     tally = Tally()
     tally.add_parts([tmp_path / "part"])
     [line] = tally.lines()
