@@ -13,6 +13,8 @@ from metaalign.data.tools.checking import Finding
 from metaalign.schema import Group
 
 _BATCH = 1_024
+_UNREADABLE = (pa.ArrowException, OSError, ValueError, MemoryError)
+"""What pyarrow raises for damaged bytes: also for names that are no text, and sizes beyond all."""
 _PATH = re.compile(r" - at `\$?\.?(?P<field>[^`]*)`$")
 _SHARD = re.compile(r"(?P<split>[a-z0-9_]+)-\d+\.parquet")
 
@@ -52,7 +54,7 @@ def rows_of_file(path: Path) -> Iterator[Row | Finding]:
     name = file_name(path)
     try:
         file = pq.ParquetFile(path, page_checksum_verification=True)
-    except (pa.ArrowException, OSError) as error:
+    except _UNREADABLE as error:
         yield Finding(name, None, "", f"the file cannot be read: {_reason(error)}", 0)
         return
     with file:
@@ -61,7 +63,7 @@ def rows_of_file(path: Path) -> Iterator[Row | Finding]:
             size = file.metadata.row_group(number).num_rows
             try:
                 batches = list(file.iter_batches(batch_size=_BATCH, row_groups=[number]))
-            except (pa.ArrowException, OSError) as error:
+            except _UNREADABLE as error:
                 last = start + size - 1
                 problem = f"rows {start} to {last} are lost: {_reason(error)}"
                 yield Finding(name, start, "", problem, size)
