@@ -1,4 +1,4 @@
-"""A build that is killed, or runs out of disk, goes on where it stopped and makes the same bytes."""
+"""A build that is killed, or whose disk is full, goes on where it stopped, to the same bytes."""
 
 import os
 import signal
