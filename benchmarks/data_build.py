@@ -24,7 +24,7 @@ from random import Random
 from msgspec import Struct
 
 from metaalign.data.build import build_dataset
-from metaalign.data.inputs import BuiltIn
+from metaalign.data.building.inputs import BuiltIn
 from metaalign.data.recipe import make_recipe
 from metaalign.schema import USER_INFO, Candidate, Group, MetaPrompt, Preference, Turn, View
 

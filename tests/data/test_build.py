@@ -17,13 +17,13 @@ from tests.data.sources.published import (
 )
 
 from metaalign.data.build import build_dataset
+from metaalign.data.building.running import Sizes
+from metaalign.data.building.staging import staging_folder
 from metaalign.data.draw import digest
 from metaalign.data.manifest import Manifest, hash_file, hash_folder, read_manifest
 from metaalign.data.recipe import make_recipe
-from metaalign.data.running import Sizes
 from metaalign.data.sources import Skipped
 from metaalign.data.splits import check_splits
-from metaalign.data.staging import staging_folder
 from metaalign.data.store import read_groups, read_splits
 from metaalign.schema import Event, Group, UserError
 

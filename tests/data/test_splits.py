@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.data.makers import make_group, make_groups
 
-from metaalign.data.keys import edges_of, key_hash, keys_of
+from metaalign.data.building.keys import edges_of, key_hash, keys_of
 from metaalign.data.splits import (
     DROPPED,
     FRACTIONS,

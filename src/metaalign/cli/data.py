@@ -84,7 +84,7 @@ def data_build(
     """
     from metaalign import terminal
     from metaalign.data.build import build_dataset
-    from metaalign.data.planning import plan_of
+    from metaalign.data.building.planning import plan_of
     from metaalign.data.recipe import load_recipe, make_recipe, recipe_folder
     from metaalign.data.sources import SOURCES
     from metaalign.data.writing.writer import estimate_writing, open_writers

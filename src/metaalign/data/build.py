@@ -14,13 +14,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from metaalign.data import staging
-from metaalign.data.engines import open_engine
-from metaalign.data.index import Index
-from metaalign.data.inputs import Input, Writer, open_inputs, place_stages
+from metaalign.data.building import staging
+from metaalign.data.building.engines import open_engine
+from metaalign.data.building.index import Index
+from metaalign.data.building.inputs import Input, Writer, open_inputs, place_stages
+from metaalign.data.building.running import Run, Sizes
 from metaalign.data.manifest import Manifest, fingerprint, is_done
 from metaalign.data.recipe import Recipe
-from metaalign.data.running import Run, Sizes
 from metaalign.data.sources import SOURCES, Source
 from metaalign.data.splits import DROPPED, Assignment, assign, check_assignment
 from metaalign.data.store import (

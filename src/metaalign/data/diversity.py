@@ -12,10 +12,10 @@ from typing import Any
 
 from msgspec import Struct
 
+from metaalign.data.building.keys import KEYS
 from metaalign.data.draw import digest
 from metaalign.data.filters.meaning import TFIDF, embedded, load_encoder, same_meaning, weighted
 from metaalign.data.filters.signed import numpy
-from metaalign.data.keys import KEYS
 from metaalign.data.samples import normalised
 from metaalign.policy import PriorityMatrix, load_matrix
 from metaalign.schema import Group, MissingExtra, Preference

@@ -12,8 +12,8 @@ from itertools import accumulate
 
 from msgspec import Struct
 
+from metaalign.data.building.keys import KEYS, Edges, edges_of, key_hash, keys_of, talk
 from metaalign.data.draw import unit
-from metaalign.data.keys import KEYS, Edges, edges_of, key_hash, keys_of, talk
 from metaalign.data.recipe import LAYOUTS, TRAINING
 from metaalign.policy import load_matrix
 from metaalign.schema import Group, UserError

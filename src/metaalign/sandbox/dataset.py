@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from metaalign.data.inputs import BuiltIn
+from metaalign.data.building.inputs import BuiltIn
 from metaalign.data.manifest import Manifest, fingerprint, hash_folder, is_done
 from metaalign.data.sources import Skipped
 from metaalign.data.store import check_dataset, write_dataset

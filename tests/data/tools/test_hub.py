@@ -6,7 +6,7 @@ import pytest
 from tests.data.makers import make_group
 from tests.data.tools.makers import write
 
-from metaalign.data.dropped import Dropped, Example
+from metaalign.data.building.dropped import Dropped, Example
 from metaalign.data.store import DROPPED_NAME
 from metaalign.data.tools.hub import FILES, push
 from metaalign.schema import UserError

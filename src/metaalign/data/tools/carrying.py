@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from metaalign.data.build import HeldOutValue
-from metaalign.data.dropped import Dropped
+from metaalign.data.building.dropped import Dropped
 from metaalign.data.licences import UNKNOWN, is_unknown, licences_of
 from metaalign.data.manifest import Manifest
 from metaalign.data.store import DROPPED_NAME, HELD_OUT_NAME

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from metaalign.data.building.keys import key_hash, keys_of
+from metaalign.data.building.staging import encode_group
 from metaalign.data.draw import digest
-from metaalign.data.keys import key_hash, keys_of
 from metaalign.data.manifest import Manifest, Scalar, Setting
 from metaalign.data.recipe import TRAINING, Split
-from metaalign.data.staging import encode_group
 from metaalign.data.store import check_dataset, iter_groups, split_names, write_dataset
 from metaalign.data.tools.carrying import Carried, carried, joined, read_held_out
 from metaalign.data.tools.splitting import draw, matrix_of, split_settings

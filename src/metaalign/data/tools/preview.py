@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from metaalign.data.building.inputs import open_inputs
 from metaalign.data.draw import digest
-from metaalign.data.inputs import open_inputs
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources import Source
 from metaalign.data.sources.records import Quarantine, Skipped

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
-from metaalign.data.keys import key_hash
+from metaalign.data.building.keys import key_hash
 from metaalign.data.manifest import Manifest, fingerprint, writing
 from metaalign.data.store import write_dataset
 from metaalign.data.tools.carrying import Carried, carried

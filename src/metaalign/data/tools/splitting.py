@@ -10,8 +10,8 @@ from pathlib import Path
 from msgspec import Struct
 
 from metaalign.data.build import HeldOutValue
-from metaalign.data.dropped import Dropped, Tally
-from metaalign.data.keys import Edges, key_hash, keys_of, talk
+from metaalign.data.building.dropped import Dropped, Tally
+from metaalign.data.building.keys import Edges, key_hash, keys_of, talk
 from metaalign.data.manifest import Manifest, Scalar, Setting
 from metaalign.data.recipe import Split
 from metaalign.data.splits import DROPPED, Assignment, assign, check_assignment

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from metaalign.data.building.dropped import Dropped
 from metaalign.data.diversity import Diversity, diversity
-from metaalign.data.dropped import Dropped
 from metaalign.data.families.orders import agreement
 from metaalign.data.filters.meaning import TFIDF
 from metaalign.data.licences import licences_of

@@ -14,8 +14,8 @@ from msgspec import Struct
 
 from metaalign.data import tables
 from metaalign.data.build import HeldOutValue
+from metaalign.data.building.keys import key_hash, keys_of, talk
 from metaalign.data.filters.control_tokens import ControlTokens
-from metaalign.data.keys import key_hash, keys_of, talk
 from metaalign.data.manifest import Manifest, fingerprint, read_manifest
 from metaalign.data.recipe import TRAINING
 from metaalign.data.samples import Census, samples_of

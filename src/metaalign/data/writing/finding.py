@@ -15,13 +15,13 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 from msgspec import Meta, Struct
 
+from metaalign.data.building.staging import appearing
 from metaalign.data.draw import digest, pick
 from metaalign.data.families.wordings import wordings
 from metaalign.data.filters.meaning import TFIDF, embedded, load_encoder, same_meaning, weighted
 from metaalign.data.samples import normalised
 from metaalign.data.sources.place import Place
 from metaalign.data.sources.records import read_records
-from metaalign.data.staging import appearing
 from metaalign.data.teacher.counting import estimated_in
 from metaalign.data.teacher.dry import Estimate, Planned, estimate
 from metaalign.data.teacher.forms import Form

@@ -7,10 +7,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from metaalign.data import staging
+from metaalign.data.building import staging
+from metaalign.data.building.inputs import Input
+from metaalign.data.building.passes import limit_draw
 from metaalign.data.draw import digest
-from metaalign.data.inputs import Input
-from metaalign.data.passes import limit_draw
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources.records import Quarantine, Skipped
 from metaalign.schema import Event, Group, Progress, UserError

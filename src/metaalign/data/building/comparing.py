@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from metaalign.data import staging
-from metaalign.data.passes import MARKS
+from metaalign.data.building import staging
+from metaalign.data.building.passes import MARKS
 from metaalign.data.stages import Comparison
 from metaalign.data.tables import pa
 from metaalign.schema import MissingExtra

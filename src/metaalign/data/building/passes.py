@@ -12,9 +12,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from metaalign.data import staging
+from metaalign.data.building import staging
+from metaalign.data.building.keys import KeySettings, key_columns, key_table
 from metaalign.data.draw import digest
-from metaalign.data.keys import KeySettings, key_columns, key_table
 from metaalign.data.stages import Comparison, Filter, Stage, Transform, stage_name
 from metaalign.data.tables import pa
 from metaalign.schema import Group

@@ -7,16 +7,16 @@ from pathlib import Path
 from msgspec import Struct
 
 from metaalign import __version__
-from metaalign.data import staging
-from metaalign.data.comparing import decide, marks_path
-from metaalign.data.dropped import Tally
-from metaalign.data.engines import Engine
-from metaalign.data.index import BUCKET_GROUPS
-from metaalign.data.inputs import Input
-from metaalign.data.keys import KeySettings
+from metaalign.data.building import staging
+from metaalign.data.building.comparing import decide, marks_path
+from metaalign.data.building.dropped import Tally
+from metaalign.data.building.engines import Engine
+from metaalign.data.building.index import BUCKET_GROUPS
+from metaalign.data.building.inputs import Input
+from metaalign.data.building.keys import KeySettings
+from metaalign.data.building.passes import BATCH_GROUPS, Job, Pass
+from metaalign.data.building.reading import read_input
 from metaalign.data.manifest import fingerprint
-from metaalign.data.passes import BATCH_GROUPS, Job, Pass
-from metaalign.data.reading import read_input
 from metaalign.data.recipe import Recipe
 from metaalign.data.stages import Comparison, Stage, stage_name
 from metaalign.policy.matrix_file import is_packaged

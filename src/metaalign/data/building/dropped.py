@@ -6,7 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from metaalign.data import staging
+from metaalign.data.building import staging
 from metaalign.data.stages import Transform, stage_name
 from metaalign.schema import Group
 

@@ -13,12 +13,12 @@ from tests.data import small_stages
 from tests.data.sources.published import habermas_record, write_lines
 
 from metaalign.data.build import build_dataset
+from metaalign.data.building.running import Sizes
 from metaalign.data.manifest import Manifest, hash_folder
 from metaalign.data.recipe import make_recipe
-from metaalign.data.running import Sizes
 from metaalign.schema import Event, UserError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STAGES = [
     {"name": "too-short", "characters": 34},
     {"name": "same-end", "digits": 2},
@@ -124,7 +124,7 @@ def test_a_ray_of_its_own_says_nothing_and_ends(files: Path) -> None:
 def test_a_cluster_that_is_not_there_is_one_line(files: Path) -> None:
     pytest.importorskip("ray")
     code = """
-        from metaalign.data.engines import open_engine
+        from metaalign.data.building.engines import open_engine
         from metaalign.schema import UserError
         try:
             with open_engine("ray"):
@@ -141,7 +141,7 @@ def test_without_ray_the_extra_is_named() -> None:
     code = """
         import sys
         sys.modules["ray"] = None
-        from metaalign.data.engines import open_engine
+        from metaalign.data.building.engines import open_engine
         from metaalign.schema import MissingExtra
         try:
             with open_engine("ray"):

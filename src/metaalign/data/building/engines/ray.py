@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
-from metaalign.data.passes import Job, Pass, run_part
+from metaalign.data.building.passes import Job, Pass, run_part
 from metaalign.schema import MissingExtra, UserError
 
 _SECONDS = 10.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from metaalign.data.inputs import Writer, open_inputs
+from metaalign.data.building.inputs import Writer, open_inputs
 from metaalign.data.recipe import Recipe
 from metaalign.data.sources import Source
 from metaalign.data.stages import stage_name

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.data.sources.published import habermas_record, write_lines
 
+from metaalign.data.building.staging import staging_folder
 from metaalign.data.manifest import hash_folder
-from metaalign.data.staging import staging_folder
 from metaalign.data.store import read_groups
 
 _KILLED = """
@@ -21,7 +21,7 @@ _KILLED = """
     from tests.data import small_stages
     from metaalign.data.build import build_dataset
     from metaalign.data.recipe import load_recipe
-    from metaalign.data.running import Sizes
+    from metaalign.data.building.running import Sizes
     recipe, files, out = map(Path, sys.argv[1:])
     made = load_recipe(recipe, stages=small_stages.STAGES)
     print("begun", flush=True)
@@ -35,7 +35,7 @@ def _start(recipe: Path, files: Path, out: Path) -> "subprocess.Popen[str]":
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
     )
 
 
@@ -74,7 +74,7 @@ def test_a_disk_that_runs_full_is_one_line_and_the_next_build_goes_on(tmp_path: 
         from pathlib import Path
         from metaalign.data.build import build_dataset
         from metaalign.data.recipe import make_recipe
-        from metaalign.data.running import Sizes
+        from metaalign.data.building.running import Sizes
         from metaalign.schema import UserError
         folder, limit, part = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
         # A file may grow so far: the write that goes beyond fails as on a full disk.

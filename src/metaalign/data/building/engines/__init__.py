@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Literal, Protocol, get_args
 
-from metaalign.data.passes import Job, Pass
+from metaalign.data.building.passes import Job, Pass
 from metaalign.schema import UserError
 
 EngineName = Literal["local", "ray"]
@@ -33,7 +33,7 @@ def open_engine(name: str) -> AbstractContextManager[Engine]:
 
 
 def _openers() -> dict[str, Callable[[], AbstractContextManager[Engine]]]:
-    from metaalign.data.engines.local import local_engine
-    from metaalign.data.engines.ray import ray_engine
+    from metaalign.data.building.engines.local import local_engine
+    from metaalign.data.building.engines.ray import ray_engine
 
     return {"local": local_engine, "ray": ray_engine}

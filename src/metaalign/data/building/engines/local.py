@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from metaalign.data.passes import Job, Pass, run_part
+from metaalign.data.building.passes import Job, Pass, run_part
 
 
 class LocalEngine:

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from tests.data.makers import make_group
 
-from metaalign.data import staging
-from metaalign.data.dropped import Tally
+from metaalign.data.building import staging
+from metaalign.data.building.dropped import Tally
 from metaalign.data.filters import STAGES
 from metaalign.data.tables import pa
 

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from metaalign.data import staging
-from metaalign.data.keys import Edges, values
+from metaalign.data.building import staging
+from metaalign.data.building.keys import Edges, values
 from metaalign.data.manifest import writing
 from metaalign.data.splits import DROPPED
 from metaalign.data.tables import pa, pc
