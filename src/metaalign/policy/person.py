@@ -24,8 +24,8 @@ def _last_border(lowered: str, start: int, stop: int) -> int:
 
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
-    hinted = "person" in sentence.hits
     lowered = sentence.lowered
+    hinted = rules.table.holds("person", sentence.candidates, lowered)
     if not hinted and _SELF.isdisjoint(lowered.split()):
         return []
     borders = list(_PERSON_BORDER.finditer(lowered))

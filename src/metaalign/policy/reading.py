@@ -304,7 +304,7 @@ def _is_wish(sentence: Sentence, rules: Rules) -> bool:
 
 
 def _holds(sentence: Sentence, part: str, rules: Rules) -> bool:
-    return bool(rules.table.found(part, sentence.candidates, sentence.lowered))
+    return rules.table.holds(part, sentence.candidates, sentence.lowered)
 
 
 def _merged(found: list[Find]) -> list[Find]:

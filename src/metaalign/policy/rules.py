@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, read_lexicon
+from metaalign.policy.lexicon import any_of, read_lexicon, unfold
 from metaalign.policy.priorities import Named, Order, Priorities, priorities
 from metaalign.policy.table import Phrase, Role, Table
 
@@ -93,10 +93,10 @@ class Rules(NamedTuple):
     """The lexicon."""
 
     table: Table
-    """All phrases. Its parts: what may be "asked" for, is said of the person, or names what may
-    come first; what says that it does ("order", "loose order"); "marks" of how wishes are meant;
-    "questions" that speak of the answers; "wishes", which speak to whoever answers, or of the
-    answers."""
+    """All phrases. Its parts: what may be "asked" for, or names what may come first; what says
+    that it does ("order", "loose order"); "marks" of how wishes are meant; "questions" that speak
+    of the answers; "wishes", which speak to whoever answers, or of the answers; what is said of
+    the "person"."""
     priorities: Priorities
     wish_words: frozenset[str]
     """Single words that do so: nearly every wish has one, and a set is quickly asked."""
@@ -136,6 +136,7 @@ def rules() -> Rules:
         "marks": _marks(lexicon),
         "questions": (Phrase("question", source) for source in lexicon.questions.phrases),
         "wishes": (Phrase("wish", source) for source in lexicon.wishes.phrases),
+        "person": _person(lexicon),
     }
     return Rules(
         Table(parts, {**lexicon.macros, **first.macros}),
@@ -194,9 +195,13 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 opposite=opened.opposite,
                 not_values=barred,
             )
+
+
+def _person(lexicon: _Lexicon) -> Iterator[Phrase]:
+    background = lexicon.background
     # Facts with a "lead" have words of the first person, by which ``person`` knows them quickly.
-    fragments = [fact for fact in lexicon.background.facts if not fact.startswith("^{lead}")]
-    for source in (*lexicon.background.phrases, *fragments):
+    fragments = [fact for fact in background.facts if not unfold(fact).startswith("^{lead}")]
+    for source in (*background.phrases, *fragments):
         yield Phrase("person", source)
 
 

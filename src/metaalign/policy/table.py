@@ -176,6 +176,25 @@ class Table:
         self.find(part, candidates, text, text, hits)
         return [hit for same in hits.values() for hit in same]
 
+    def holds(self, part: str, candidates: Candidates, text: str) -> bool:
+        """Whether anything of a part stands in a text of small letters: the first hit tells."""
+        members = self._parts[part]
+        for at, able in candidates.places:
+            tried = able & members
+            while tried:
+                number = tried.bit_length() - 1
+                tried ^= self._bits[number]
+                matches, _ = self._matchers[number] or self._matcher(number)
+                if matches(text, at):
+                    return True
+        tried = candidates.loose & members
+        while tried:
+            number = tried.bit_length() - 1
+            tried ^= self._bits[number]
+            if any(True for _ in self._loose_hits(number, text, text)):
+                return True
+        return False
+
     def _loose_hits(self, number: int, text: str, lowered: str) -> Iterator[Hit]:
         phrase, pattern = self.phrases[number], self._pattern(number)
         seen = lowered if phrase.lowered else text
