@@ -100,6 +100,7 @@ class Table:
         for number, (part, _) in enumerate(filed):
             self._parts[part] |= 1 << number
             self._file(number, sets)
+        self._inside = (1 << len(filed)) - 1 - self._anchored
         self._sets: dict[str, _Sets] = {word: (a, b, c, d) for word, (a, b, c, d) in sets.items()}
         self._patterns: list[re.Pattern[str] | None] = [None] * len(filed)
         self._matchers: list[_Matcher | None] = [None] * len(filed)
@@ -126,7 +127,8 @@ class Table:
         sets_of = self._sets.get
         one, two, three = self._content
         places = []
-        for at, word in beginnings(lowered):
+        # From the last word to the first, for what a phrase needs stands where it begins or behind.
+        for at, word in reversed(beginnings(lowered)):
             sets = sets_of(word)
             if sets:
                 first, for_one, for_two, for_three = sets
@@ -134,11 +136,11 @@ class Table:
                 two |= for_two
                 three |= for_three
                 if first:
-                    places.append((at, first))
-        able = one & two & three
-        inside = able & ~self._anchored
-        found = [(at, some) for at, first in places if (some := first & (inside if at else able))]
-        return Candidates(found, able & self._loose)
+                    able = first & one & two & three
+                    if able and (not at or (able := able & self._inside)):
+                        places.append((at, able))
+        places.reverse()
+        return Candidates(places, one & two & three & self._loose)
 
     def find(self, part: str, candidates: Candidates, text: str, lowered: str, hits: Hits) -> None:
         """Adds what of a part stands in a text, by its roles: in the order of the text, last what

@@ -8,7 +8,7 @@ leave a wording out, and nobody would notice.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from itertools import accumulate, islice
 from typing import NamedTuple
 
@@ -44,14 +44,14 @@ _PLAIN_CLASS = re.compile(r"[^\\^-]+|-[^\\^-]*|[^\\^-]+-")
 _REPEAT = re.compile(r"(?:([*+?])|\{(\d*)(,?)(\d*)\})[?+]?")
 
 
-def beginnings(lowered: str) -> Iterator[tuple[int, str]]:
+def beginnings(lowered: str) -> list[tuple[int, str]]:
     """Where the words of a text stand, and what they begin with."""
     plain = '"' not in lowered and "'" not in lowered and ">" not in lowered
     piece = _WORD if plain else _PIECE  # which takes longer
     pieces = piece.split(lowered)  # what is between words, a word, what is between, ...
     starts = islice(accumulate(map(len, pieces)), 0, None, 2)
     words = [word[:WIDTH] if word.isalpha() else _beginning(word) for word in pieces[1::2]]
-    return zip(starts, words, strict=False)
+    return list(zip(starts, words, strict=False))
 
 
 def _beginning(word: str) -> str:
