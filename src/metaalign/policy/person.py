@@ -4,10 +4,12 @@ import re
 
 from metaalign.policy.reading import CLAUSE_BORDER, Find, Sentence
 from metaalign.policy.rules import Rules
+from metaalign.policy.triggers import beginning
 
 _PERSON_BORDER = re.compile(
-    r"[;:]\s+|,\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
-    r"|\s(?:and\s+(?=(?:i|i'm|my|we|our)\b)|(?P<turn>so|hence|therefore|because|since|thus)\s+)"
+    r"[;:,\s](?:(?<=[;:])\s+|(?<=,)\s+(?=(?:so|but|please|and|i|my|we|our|keep|give|use)\b)"
+    r"|(?<=\s)(?:and\s+(?=(?:i|i'm|my|we|our)\b)"
+    r"|(?P<turn>so|hence|therefore|because|since|thus)\s+))"
 )
 _SELF = frozenset({
     "i", "i'm", "i've", "im", "ive", "am", "my", "me", "we", "we're", "we've", "our", "as", "being",
@@ -22,6 +24,15 @@ def _last_border(lowered: str, start: int, stop: int) -> int:
     return borders[-1] if borders else start
 
 
+def _fact(clause: str, rules: Rules) -> re.Match[str] | None:
+    first = beginning(clause)
+    for fact in rules.facts:
+        # Few have the first word of the clause, and to try the patterns takes much longer.
+        if (fact.first is None or first in fact.first) and (match := fact.pattern.match(clause)):
+            return match
+    return None
+
+
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
     lowered = sentence.lowered
@@ -34,7 +45,7 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
     clauses = []
     for (start, turned), end in zip(starts, ends, strict=True):
         asked = [find.start for find in found if find.start < end and start < find.end]
-        fact = rules.fact.match(lowered[start:end])
+        fact = _fact(lowered[start:end], rules)
         told = start + fact.end() if fact else start
         if asked:
             # "I am a nurse and want it short" still says who I am.

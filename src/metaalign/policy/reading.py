@@ -15,7 +15,9 @@ from metaalign.policy.rules import Rules
 from metaalign.policy.table import Candidates, Hit, Hits, Role
 
 _QUOTED = re.compile(r"""\"[^\"]*\"|(?<!\w)'(?:[^']|(?<=\w)'(?=\w))+'(?!\w)""")
-CLAUSE_BORDER = re.compile(r"[,;:]\s+(?:(?:and|but|so)\s+)?|\s+(?:and|but|–|—|-)\s+")
+CLAUSE_BORDER = re.compile(
+    r"[,;:\s](?:(?<=[,;:])\s+(?:(?:and|but|so)\s+)?|(?<=\s)\s*(?:and|but|–|—|-)\s+)"
+)
 _NAMED = re.compile(r"\b(?:words?|phrase|term|expression|name)\s+\S$")
 """What is called a word is meant as one, however plain."""
 _PLACED = frozenset({"opening", "sign_off"})

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, read_lexicon, unfold
+from metaalign.policy.lexicon import any_of, expand, read_lexicon, unfold
 from metaalign.policy.priorities import Named, Order, Priorities, priorities
 from metaalign.policy.table import Phrase, Role, Table
+from metaalign.policy.triggers import triggers
 
 
 class _Closed(Struct, frozen=True, forbid_unknown_fields=True):
@@ -89,6 +90,14 @@ class _Lexicon(Struct, frozen=True, forbid_unknown_fields=True):
     background: _Background
 
 
+class Fact(NamedTuple):
+    """What tells something of the person even where the same words ask for something."""
+
+    first: frozenset[str] | None
+    """What its first word may begin with, see ``triggers``; None for anything."""
+    pattern: re.Pattern[str]
+
+
 class Rules(NamedTuple):
     """The lexicon."""
 
@@ -115,7 +124,7 @@ class Rules(NamedTuple):
     """Words over which a negation reaches."""
     person_tiers: tuple[str, ...]
     person: re.Pattern[str]
-    fact: re.Pattern[str]
+    facts: tuple[Fact, ...]
     """How a clause begins that says who somebody is, whatever else it asks for."""
     not_person: re.Pattern[str]
     talk: re.Pattern[str]
@@ -156,7 +165,7 @@ def rules() -> Rules:
         lexicon.negation.reach,
         person.tiers,
         any_of(person.phrases, lexicon.macros, lowered=True),
-        any_of(person.facts, lexicon.macros, lowered=True),
+        tuple(_fact(source, lexicon.macros) for source in person.facts),
         any_of(person.exceptions, lexicon.macros, lowered=True),
         any_of(talk.phrases, lexicon.macros, lowered=True),
         any_of(talk.exceptions, lexicon.macros, lowered=True),
@@ -195,6 +204,11 @@ def _asked(lexicon: _Lexicon) -> Iterator[Phrase]:
                 opposite=opened.opposite,
                 not_values=barred,
             )
+
+
+def _fact(source: str, macros: Mapping[str, str]) -> Fact:
+    first, _ = triggers(expand(source, macros))
+    return Fact(first, any_of((source,), macros, lowered=True))
 
 
 def _person(lexicon: _Lexicon) -> Iterator[Phrase]:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-_STOP = re.compile(r"""[.!?"\n]|(?<!\w)'(?=\w)""")
+_STOP = re.compile(r"""[.!?"\n'](?:(?<!')|(?<!\w')(?=\w))""")
 _SINGLE_QUOTED = re.compile(r"'[^'\n]{1,100}(?:(?<=\w)'(?=\w)[^'\n]{1,100})*'(?!\w)")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|prof|st|e\.g|i\.e|a\.m|p\.m|vs|etc)|\bno)$", re.IGNORECASE

@@ -54,8 +54,13 @@ def beginnings(lowered: str) -> list[tuple[int, str]]:
     return list(zip(starts, words, strict=False))
 
 
+def beginning(lowered: str) -> str:
+    """What the first word of a text begins with, if the text begins with it; else nothing."""
+    piece = _PIECE.match(lowered)
+    return _beginning(piece[0]) if piece else ""
+
+
 def _beginning(word: str) -> str:
-    """That of a word that holds more than letters."""
     return _SIGNS.get(word) or (NUMBER if word[0].isdigit() else word[:WIDTH])
 
 
