@@ -3,7 +3,7 @@
 import re
 
 from metaalign.policy.reading import CLAUSE_BORDER, Find, Sentence
-from metaalign.policy.rules import Rules
+from metaalign.policy.rules import Fact, Rules
 from metaalign.policy.triggers import beginning
 
 _PERSON_BORDER = re.compile(
@@ -24,11 +24,12 @@ def _last_border(lowered: str, start: int, stop: int) -> int:
     return borders[-1] if borders else start
 
 
-def _fact(clause: str, rules: Rules) -> re.Match[str] | None:
+def _fact(clause: str, facts: tuple[Fact, ...], hinted: bool) -> re.Match[str] | None:
     first = beginning(clause)
-    for fact in rules.facts:
+    for fact in facts:
         # Few have the first word of the clause, and to try the patterns takes much longer.
-        if (fact.first is None or first in fact.first) and (match := fact.pattern.match(clause)):
+        able = hinted if fact.first is None else first in fact.first
+        if able and (match := fact.pattern.match(clause)):
             return match
     return None
 
@@ -36,7 +37,9 @@ def _fact(clause: str, rules: Rules) -> re.Match[str] | None:
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
     lowered = sentence.lowered
-    hinted = rules.table.holds("person", sentence.candidates, lowered)
+    trade = any([ending in lowered for ending in rules.endings])
+    facts = rules.facts + rules.trades if trade else rules.facts
+    hinted = trade or rules.table.holds("person", sentence.candidates, lowered)
     if not hinted and _SELF.isdisjoint(lowered.split()):
         return []
     borders = list(_PERSON_BORDER.finditer(lowered))
@@ -45,7 +48,7 @@ def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int
     clauses = []
     for (start, turned), end in zip(starts, ends, strict=True):
         asked = [find.start for find in found if find.start < end and start < find.end]
-        fact = _fact(lowered[start:end], rules)
+        fact = _fact(lowered[start:end], facts, hinted)
         told = start + fact.end() if fact else start
         if asked:
             # "I am a nurse and want it short" still says who I am.

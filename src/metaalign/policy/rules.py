@@ -63,6 +63,8 @@ class _Background(Struct, frozen=True, forbid_unknown_fields=True):
     tiers: tuple[str, ...]
     phrases: tuple[str, ...]
     facts: tuple[str, ...]
+    trades: tuple[str, ...]
+    endings: tuple[str, ...]
     exceptions: tuple[str, ...]
 
 
@@ -125,6 +127,10 @@ class Rules(NamedTuple):
     person_tiers: tuple[str, ...]
     person: re.Pattern[str]
     facts: tuple[Fact, ...]
+    trades: tuple[Fact, ...]
+    """Facts that are told by a trade."""
+    endings: tuple[str, ...]
+    """Of the words for trades each holds one."""
     """How a clause begins that says who somebody is, whatever else it asks for."""
     not_person: re.Pattern[str]
     talk: re.Pattern[str]
@@ -166,6 +172,8 @@ def rules() -> Rules:
         person.tiers,
         any_of(person.phrases, lexicon.macros, lowered=True),
         tuple(_fact(source, lexicon.macros) for source in person.facts),
+        tuple(_fact(source, lexicon.macros) for source in person.trades),
+        person.endings,
         any_of(person.exceptions, lexicon.macros, lowered=True),
         any_of(talk.phrases, lexicon.macros, lowered=True),
         any_of(talk.exceptions, lexicon.macros, lowered=True),
