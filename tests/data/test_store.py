@@ -394,3 +394,18 @@ def test_a_dataset_may_be_moved(tmp_path: Path) -> None:
     splits = _write(tmp_path / "out")
     shutil.copytree(tmp_path / "out", tmp_path / "elsewhere")
     assert read_splits(tmp_path / "elsewhere") == splits
+
+
+def test_overwritten_bytes_are_told_and_never_read_as_other_values(tmp_path: Path) -> None:
+    """Wherever they lie: every page has a checksum, which the reader holds it to."""
+    expected = _write(tmp_path / "out", 40)["sft"]
+    path = tmp_path / "out" / "groups" / "sft-00000.parquet"
+    whole = path.read_bytes()
+    told = 0
+    for at in range(4, len(whole) - 8, len(whole) // 150):
+        path.write_bytes(whole[:at] + bytes(b ^ 0xFF for b in whole[at : at + 3]) + whole[at + 3 :])
+        try:
+            assert read_groups(tmp_path / "out", "sft") == expected  # a place that holds nothing
+        except UserError:
+            told += 1
+    assert told > 50

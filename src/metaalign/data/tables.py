@@ -37,6 +37,8 @@ __all__ = [
 Row = Mapping[str, Any]
 """One row by column, as ``msgspec.to_builtins`` makes it: it is checked again when it is read."""
 
+DAMAGE = (pa.ArrowException, OSError, ValueError)
+"""What pyarrow raises at a damaged file; a text that is no UTF-8 is a ``ValueError``."""
 _READ_ROWS = 2048
 
 _TEXT = pa.string()
@@ -166,7 +168,9 @@ class ShardWriter:
             self._path = self._folder / f"{self._split}-{self._shards:05d}.parquet"
             self._shards += 1
             with writing(self._path):
-                self._file = pq.ParquetWriter(self._path, self._columns, compression="zstd")
+                self._file = pq.ParquetWriter(
+                    self._path, self._columns, compression="zstd", write_page_checksum=True
+                )
         with writing(self._path):
             self._file.write_table(pa.table(columns, schema=self._columns))
         self._rows += len(rows)
@@ -184,17 +188,17 @@ def count_rows(path: Path) -> int:
     """Rows of a Parquet file, from its footer alone."""
     try:
         return int(pq.read_metadata(path).num_rows)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise unreadable(path, error) from error
 
 
 def read_rows(path: Path) -> Iterator[list[Row]]:
     """The rows of a Parquet file, a few thousand at a time."""
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
             for batch in file.iter_batches(batch_size=_READ_ROWS):
                 yield batch.to_pylist()
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise unreadable(path, error) from error
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from metaalign.data.manifest import writing
-from metaalign.data.tables import pa, pq, unreadable
+from metaalign.data.tables import DAMAGE, pa, pq, unreadable
 from metaalign.schema import Group
 
 PART_GROUPS = 4_096
@@ -90,7 +90,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> Any:
     """An Arrow table; ``UserError`` if the file is damaged."""
     try:
         return pq.read_table(path, columns=columns, memory_map=False)
-    except (pa.ArrowException, OSError) as error:
+    except DAMAGE as error:
         raise unreadable(path, error) from error
 
 
