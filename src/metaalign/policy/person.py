@@ -37,7 +37,7 @@ def _fact(clause: str, facts: tuple[Fact, ...], hinted: bool) -> re.Match[str] |
 def about(sentence: Sentence, found: list[Find], rules: Rules) -> list[tuple[int, int]]:
     """The clauses that say who the person is and ask for nothing."""
     lowered = sentence.lowered
-    trade = any([ending in lowered for ending in rules.endings])
+    trade = any(map(lowered.__contains__, rules.endings))
     facts = rules.facts + rules.trades if trade else rules.facts
     hinted = trade or rules.table.holds("person", sentence.candidates, lowered)
     if not hinted and _SELF.isdisjoint(lowered.split()):

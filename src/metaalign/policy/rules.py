@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from metaalign.policy.lexicon import any_of, expand, read_lexicon, unfold
+from metaalign.policy.lexicon import any_of, expand, read_lexicon
 from metaalign.policy.priorities import Named, Order, Priorities, priorities
 from metaalign.policy.table import Phrase, Role, Table
 from metaalign.policy.triggers import triggers
@@ -221,9 +221,7 @@ def _fact(source: str, macros: Mapping[str, str]) -> Fact:
 
 def _person(lexicon: _Lexicon) -> Iterator[Phrase]:
     background = lexicon.background
-    # Facts with a "lead" have words of the first person, by which ``person`` knows them quickly.
-    fragments = [fact for fact in background.facts if not unfold(fact).startswith("^{lead}")]
-    for source in (*background.phrases, *fragments):
+    for source in (*background.phrases, *background.facts):
         yield Phrase("person", source)
 
 

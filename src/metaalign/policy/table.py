@@ -7,7 +7,10 @@ words of a sentence single out a few of a thousand phrases in a few dozen operat
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Literal, NamedTuple
+
+from msgspec import Struct
 
 from metaalign.policy.lexicon import between_borders, expand, unfold
 from metaalign.policy.triggers import beginnings, triggers
@@ -46,8 +49,8 @@ class Phrase(NamedTuple):
     """First words that no value of an open dimension has."""
 
 
-class Hit(NamedTuple):
-    """A place where a phrase of the lexicon matches."""
+class Hit(Struct, frozen=True, gc=False):
+    """A place where a phrase of the lexicon matches; a ``Struct``, for many are made."""
 
     phrase: Phrase
     start: int
@@ -64,6 +67,18 @@ sentences it begins with one set of characters, for which the search is much qui
 _SLOTS = ("{first}", "{lost}", "{broken}", "{given_up}")
 """What begins with one of these begins where a word in capitals does."""
 _RUN = re.compile(r"[A-Z](?<![\w'-].)")
+
+
+@lru_cache(maxsize=4)  # the phrases of one sentence ask one after the other
+def _clause_starts(lowered: str) -> list[int]:
+    return [0, *(border.end() for border in _CLAUSE_START.finditer(lowered))]
+
+
+@lru_cache(maxsize=4)
+def _runs(masked: str) -> list[int]:
+    return [run.start() for run in _RUN.finditer(masked)]
+
+
 _NEEDS = 3
 """Places of a phrase, its most telling ones, for which it is asked whether a text has a word."""
 _Sets = tuple[int, int, int, int]
@@ -205,13 +220,14 @@ class Table:
         phrase, pattern = self.phrases[number], self._pattern(number)
         seen = lowered if phrase.lowered else text
         if phrase.source.startswith("^"):
-            places = [0, *(border.end() for border in _CLAUSE_START.finditer(lowered))]
-            matches = [match for at in places if (match := pattern.match(seen, at))]
+            matches = [
+                match for at in _clause_starts(lowered) if (match := pattern.match(seen, at))
+            ]
         elif phrase.source.startswith(_SLOTS):
             matches = []
-            for run in _RUN.finditer(lowered):
-                if not matches or run.start() >= matches[-1].end():
-                    match = pattern.match(seen, run.start())
+            for at in _runs(lowered):
+                if not matches or at >= matches[-1].end():
+                    match = pattern.match(seen, at)
                     matches += [match] if match else []
         else:
             matches = list(pattern.finditer(seen))
