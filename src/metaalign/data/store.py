@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -204,6 +205,25 @@ def read_dataset_manifest(dataset: Path) -> Manifest:
     if manifest.kind != "dataset":
         raise UserError(f"{dataset} holds a {manifest.kind}, not a dataset: give a dataset folder")
     return manifest
+
+
+_RecordT = TypeVar("_RecordT")
+
+
+def read_report(dataset: Path, name: str, record: type[_RecordT]) -> tuple[_RecordT, ...]:
+    """The lines of a report that the build wrote beside the tables; none if it wrote none.
+
+    Raises ``UserError`` for a file that is damaged.
+    """
+    path = dataset / name
+    try:
+        return tuple(msgspec.json.Decoder(record).decode_lines(path.read_bytes()))
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path} is damaged: {error}; build the dataset again") from error
 
 
 def split_names(dataset: Path) -> list[str]:

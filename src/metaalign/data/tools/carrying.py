@@ -11,9 +11,8 @@ from metaalign.data.build import HeldOutValue
 from metaalign.data.building.dropped import Dropped
 from metaalign.data.licences import UNKNOWN, is_unknown, licences_of
 from metaalign.data.manifest import Manifest
-from metaalign.data.store import DROPPED_NAME, HELD_OUT_NAME
+from metaalign.data.store import DROPPED_NAME, HELD_OUT_NAME, read_report
 from metaalign.data.tools.summary import read_dropped
-from metaalign.schema import UserError
 
 _PATH_COUNTS = ("groups_read", "stage", "teacher")
 """Counts of how the groups came to be, which making another dataset of them does not change."""
@@ -57,15 +56,7 @@ def carried(dataset: Path, manifest: Manifest) -> Carried:
 
 def read_held_out(dataset: Path) -> tuple[HeldOutValue, ...]:
     """The values that only the test of ``dataset`` may ask for."""
-    path = dataset / HELD_OUT_NAME
-    try:
-        return tuple(msgspec.json.Decoder(HeldOutValue).decode_lines(path.read_bytes()))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path} is damaged: {error}; build the dataset again") from error
+    return read_report(dataset, HELD_OUT_NAME, HeldOutValue)
 
 
 def joined(several: Iterable[Carried]) -> Carried:

@@ -12,9 +12,14 @@ from metaalign.data.diversity import Diversity, diversity
 from metaalign.data.families.orders import agreement
 from metaalign.data.filters.meaning import TFIDF
 from metaalign.data.licences import licences_of
-from metaalign.data.store import DROPPED_NAME, iter_groups, read_dataset_manifest
+from metaalign.data.store import (
+    DROPPED_NAME,
+    iter_groups,
+    read_dataset_manifest,
+    read_report,
+)
 from metaalign.data.tools.looking import Looking, looking_at
-from metaalign.schema import SCHEMA_VERSION, Annotation, MetaPrompt, UserError, View
+from metaalign.schema import SCHEMA_VERSION, Annotation, MetaPrompt, View
 
 _BINS = 12
 _ANNOTATED_VIEWS = 20_000
@@ -215,15 +220,7 @@ def summarise(dataset: Path) -> Summary:
 
 def read_dropped(dataset: Path) -> tuple[Dropped, ...]:
     """What the stages of the build left out, as it wrote it beside the dataset."""
-    path = dataset / DROPPED_NAME
-    try:
-        return tuple(msgspec.json.Decoder(Dropped).decode_lines(path.read_bytes()))
-    except FileNotFoundError:
-        return ()
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
-    except msgspec.MsgspecError as error:
-        raise UserError(f"{path} is damaged: {error}; build the dataset again") from error
+    return read_report(dataset, DROPPED_NAME, Dropped)
 
 
 def _counted(looking: Looking, table: str, what: str) -> dict[str, int]:
