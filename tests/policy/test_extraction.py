@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.policy.sentences import AMBIGUOUS, SENTENCES, TALK
 
 from metaalign.policy import extract, load_matrix, resolve
-from metaalign.policy.extraction import read, read_text
+from metaalign.policy.extraction import read, read_text, read_texts
 from metaalign.sandbox.world import load_world
 from metaalign.schema import (
     SYSTEM_INFO,
@@ -312,3 +312,10 @@ def test_long_hostile_text_is_read_in_linear_time() -> None:
         started = time.perf_counter()
         extract(MetaPrompt.of(user_info=piece * 2000))
         assert time.perf_counter() - started < 5, piece
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_many_texts_are_read_in_their_order_by_any_number_of_processes(processes: int) -> None:
+    texts = [(f"Keep it short. I am {n} years old.", USER_INFO) for n in range(600)]
+    texts[300] = ("Be formal.", SYSTEM_INFO)
+    assert list(read_texts(iter(texts), processes)) == [read_text(*text) for text in texts]

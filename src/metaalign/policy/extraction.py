@@ -4,6 +4,11 @@ The rules look at one sentence at a time: ``reading`` finds what it may ask for,
 what is meant for sure from what stays open.
 """
 
+import multiprocessing
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+
 from metaalign.policy.ambiguity import settle
 from metaalign.policy.lexicon import lower, plain
 from metaalign.policy.person import about
@@ -21,6 +26,8 @@ from metaalign.schema import (
 )
 
 BACKGROUND = "background"
+_AT_ONCE = 256
+"""Texts that a process of ``read_texts`` takes at a time."""
 _SHORT = 60
 """Characters of a sentence that only says yes or no to the one before."""
 _ASKED = 5
@@ -57,6 +64,30 @@ def read(dialogue: Dialogue, *, talk_tier: str | None = USER_INFO) -> Reading:
 def read_text(text: str, tier: str) -> Reading:
     """What ``text`` asks for in the name of ``tier``, in the order of the text."""
     return _read(text, tier, None)
+
+
+def read_texts(texts: Iterable[tuple[str, str]], processes: int = 1) -> Iterator[Reading]:
+    """``read_text`` of many (text, tier), in their order, by several processes.
+
+    The texts are streamed: each process has a few hundred of them at a time.
+    """
+    stream = iter(texts)
+    batches = iter(lambda: list(islice(stream, _AT_ONCE)), [])
+    if processes == 1:
+        for batch in batches:
+            yield from _read_batch(batch)
+        return
+    # Not forked: whoever asks may have threads.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(processes, context, initializer=rules) as pool:
+        waiting = [pool.submit(_read_batch, batch) for batch in islice(batches, 2 * processes)]
+        while waiting:
+            yield from waiting.pop(0).result()
+            waiting += [pool.submit(_read_batch, batch) for batch in islice(batches, 1)]
+
+
+def _read_batch(batch: list[tuple[str, str]]) -> list[Reading]:
+    return [read_text(text, tier) for text, tier in batch]
 
 
 def _read(text: str, tier: str, turn: int | None) -> Reading:
