@@ -17,12 +17,13 @@ from tests.data.sources.published import (
 )
 
 from metaalign.data.build import build_dataset
+from metaalign.data.building.inputs import _place
 from metaalign.data.building.running import Sizes
 from metaalign.data.building.staging import staging_folder
 from metaalign.data.draw import digest
 from metaalign.data.manifest import Manifest, hash_file, hash_folder, read_manifest
-from metaalign.data.recipe import make_recipe
-from metaalign.data.sources import Skipped
+from metaalign.data.recipe import SourceTable, make_recipe
+from metaalign.data.sources import SOURCES, Skipped
 from metaalign.data.splits import check_splits
 from metaalign.data.store import read_groups, read_splits
 from metaalign.schema import Event, Group, UserError
@@ -383,3 +384,21 @@ def test_the_real_files_make_one_dataset(tmp_path: Path) -> None:
     check_splits(splits)
     # Binomial over the queries: 450 on average, standard deviation 20; five of them.
     assert abs(len(splits["test"]) - 450) < 101
+
+
+def test_what_a_source_tells_of_its_files_is_kept(tmp_path: Path) -> None:
+    """The paper's files are held against the paper's numbers."""
+    records = [
+        {"system": "Be short.", "prompt": f"What is {n}?", "chosen": f"{n}.", "rejected": "No."}
+        for n in range(60)
+    ]
+    write_lines(tmp_path / "helpful_dpo.jsonl", records)
+    made = make_recipe({"sources": [{"name": "metaalign-paper", "place": "helpful_dpo.jsonl"}]})
+    notes = build_dataset(made, tmp_path / "out", files=tmp_path).notes
+    assert any("helpful_dpo.jsonl: 60 samples" in note for note in notes)
+    assert any("60 samples: less than the paper's 38.9k" in note for note in notes)
+
+
+def test_a_source_without_a_place_is_where_it_is_published() -> None:
+    table = SourceTable(name="pku-saferlhf")
+    assert str(_place(table, SOURCES["pku-saferlhf"], Path())).startswith("hf:PKU-Alignment/")

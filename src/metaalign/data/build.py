@@ -104,7 +104,7 @@ def build_dataset(
         sources_licences={one.name: one.licence for one in inputs},
         skipped=run.skipped + Counter(run.tally.counts()),
         counts=run.counts(),
-        notes=(*run.damaged, *assignment.notes),
+        notes=(*run.damaged, *(note for one in inputs for note in one.notes()), *assignment.notes),
         reports={
             DROPPED_NAME: run.tally.lines(),
             HELD_OUT_NAME: _held_out(index, assignment),

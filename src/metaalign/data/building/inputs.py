@@ -79,6 +79,8 @@ class Input(Struct, frozen=True):
     """Where it is found, for people."""
     count: Callable[[], int] = int
     """Records, for those that look on; 0 if nobody can tell."""
+    notes: Callable[[], tuple[str, ...]] = tuple
+    """What is worth telling of it besides its groups, in lines."""
     costs: Callable[[], Mapping[str, int]] = dict
     """What reading it took, by name, once it was read to its end."""
     limit: int | None = None
@@ -130,9 +132,14 @@ def _source(table: SourceTable, seed: int, files: Path, sources: Mapping[str, So
         if table.place:
             raise UserError(f"the source {table.name} needs no place: {table.place} has no effect")
         return shared(source.content_hash(), _reader(source, Place(), seed))
-    place = _place(table, files)
-    count = partial(count_records, place)
-    return shared(place.identity(), _reader(source, place, seed), place=str(place), count=count)
+    place = _place(table, source, files)
+    return shared(
+        place.identity(),
+        _reader(source, place, seed),
+        place=str(place),
+        count=partial(count_records, place),
+        notes=partial(source.notes, place) if source.notes else tuple,
+    )
 
 
 def _reader(source: Source, place: Place, seed: int) -> Callable[[Quarantine], Iterator[Group]]:
@@ -142,10 +149,12 @@ def _reader(source: Source, place: Place, seed: int) -> Callable[[Quarantine], I
     return groups
 
 
-def _place(table: SourceTable, files: Path) -> Place:
-    if not table.place:
+def _place(table: SourceTable, source: Source, files: Path) -> Place:
+    """Where the recipe says; else where the source is published on the hub."""
+    text = table.place or source.hub
+    if not text:
         raise UserError(f"the source {table.name} needs a file: say its place")
-    place = Place.parse(table.place, files)
+    place = Place.parse(text, files)
     path = place.path
     if path is not None and not path.exists() and not _GLOB.search(path.name):
         raise UserError(
